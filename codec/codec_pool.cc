@@ -1,0 +1,54 @@
+// Workers take jobs until the queue is closed and empty.
+#include "codec/codec_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+namespace gzipfs {
+namespace {
+
+// Enough to keep workers busy between two looks of the submitter, few enough
+// that a queue of 64 KiB blocks stays small beside the dirty-byte budget.
+constexpr size_t kJobsPerWorker = 64;
+// boost::lockfree::queue of fixed size numbers its nodes with 16 bits.
+constexpr size_t kMaxQueuedJobs = 60000;
+
+size_t QueueCapacity(unsigned worker_count) {
+  return std::min<size_t>(kJobsPerWorker * std::max(worker_count, 1u), kMaxQueuedJobs);
+}
+
+}  // namespace
+
+CodecPool::CodecPool(unsigned worker_count) : queue_(QueueCapacity(worker_count)) {
+  for (unsigned i = 0; i < std::max(worker_count, 1u); ++i) {
+    workers_.emplace_back([this] {
+      while (Job* job = queue_.Pop()) job->Run();
+    });
+  }
+}
+
+CodecPool::~CodecPool() {
+  queue_.Close();
+  for (std::jthread& worker : workers_) worker.join();
+}
+
+void CodecPool::Submit(Job* job) {
+  if (!queue_.TryPush(job)) job->Run();
+}
+
+bool CodecPool::HelpOnce() {
+  Job* job = queue_.TryPop();
+  if (job != nullptr) job->Run();
+  return job != nullptr;
+}
+
+unsigned UsableCores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0)
+    return static_cast<unsigned>(std::max(CPU_COUNT(&cores), 1));
+  return std::max(std::thread::hardware_concurrency(), 1u);
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,38 @@
+// The worker threads that compress and decompress.
+#pragma once
+
+#include <thread>
+#include <vector>
+
+#include "codec/job_queue.h"
+
+namespace gzipfs {
+
+// A fixed number of workers over one bounded queue. Thread-safe, but for the
+// destructor, which runs what is queued and joins.
+class CodecPool {
+ public:
+  // Starts `worker_count` threads (at least one).
+  explicit CodecPool(unsigned worker_count);
+  ~CodecPool();
+  CodecPool(const CodecPool&) = delete;
+  CodecPool& operator=(const CodecPool&) = delete;
+
+  // Hands `job` to a worker, or runs it right here when the queue is full:
+  // the submitter's time is then the back-pressure.
+  void Submit(Job* job);
+  // Runs one queued job on this thread; false when none was queued. Lets a
+  // thread that waits for a job help instead.
+  bool HelpOnce();
+
+  unsigned worker_count() const { return static_cast<unsigned>(workers_.size()); }
+
+ private:
+  JobQueue queue_;
+  std::vector<std::jthread> workers_;
+};
+
+// Cores this process may run on.
+unsigned UsableCores();
+
+}  // namespace gzipfs

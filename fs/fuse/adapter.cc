@@ -1,0 +1,82 @@
+// What the mount agrees on with the kernel.
+//
+// Not claimed, on purpose: POSIX and flock locks (the kernel's own are right
+// on one host), killing of set-id bits (the kernel then sends a SETATTR for
+// it), and splicing (data goes through the compressor anyway).
+#include <fuse_lowlevel.h>
+
+
+
+#include "codec/base/units.h"
+#include "fs/fuse/adapter.h"
+#include "fs/sys/device_io.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr unsigned kMaxTransferBytes = kMiB;  // the kernel's limit: 256 pages
+constexpr unsigned kMaxReadAheadBytes = 4 * kMiB;
+// Requests that the kernel sends ahead: enough to keep every worker busy.
+constexpr unsigned kMaxBackground = 128;
+
+constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_IOCTL_DIR |
+                             FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+                             FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS;
+constexpr unsigned kUnwanted = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
+                               FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
+                               FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+                               FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE;
+
+ssize_t ReadRequest(int fd, void* buffer, size_t byte_count, void* adapter) {
+  const ssize_t count = ReadMessage(fd, buffer, byte_count);
+  if (count > 0) {
+    static_cast<FuseAdapter*>(adapter)->init_patch().SeeRequest(
+        {static_cast<const std::byte*>(buffer), static_cast<size_t>(count)});
+  }
+  return count;
+}
+
+ssize_t WriteReply(int fd, iovec* parts, int part_count, void* adapter) {
+  std::byte patched[InitPatch::kReplyRoomBytes];
+  size_t patched_bytes = 0;
+  if (static_cast<FuseAdapter*>(adapter)->init_patch().PatchReply(
+          {parts, static_cast<size_t>(part_count)}, patched, patched_bytes)) {
+    const iovec whole{.iov_base = patched, .iov_len = patched_bytes};
+    return WriteMessage(fd, &whole, 1);
+  }
+  return WriteMessage(fd, parts, part_count);
+}
+
+}  // namespace
+
+int FuseAdapter::AttachTo(fuse_session* session) {
+  // A negative offset: the attributes only, so that no request waits for it.
+  vfs_.TellAttrChanged([session](NodeId id) {
+    (void)::fuse_lowlevel_notify_inval_inode(session, id, -1, 0);
+  });
+  const fuse_custom_io io{.writev = WriteReply,
+                          .read = ReadRequest,
+                          .splice_receive = nullptr,
+                          .splice_send = nullptr};
+  return ::fuse_session_custom_io(session, &io, ::fuse_session_fd(session));
+}
+
+void FuseAdapter::Init(fuse_conn_info& connection) {
+  connection.want &= ~kUnwanted;
+  connection.want |= kWanted & connection.capable;
+  // Files may change behind the mount. Without the writeback cache the kernel
+  // notices that by size and time; with it, by a new inode (IfKnown).
+  const bool writeback =
+      options_.writeback && (connection.capable & FUSE_CAP_WRITEBACK_CACHE) != 0;
+  connection.want |= connection.capable &
+                     (writeback ? FUSE_CAP_WRITEBACK_CACHE : FUSE_CAP_AUTO_INVAL_DATA);
+  connection.max_write = kMaxTransferBytes;
+  connection.max_readahead = kMaxReadAheadBytes;
+  connection.max_background = kMaxBackground;
+  connection.congestion_threshold = kMaxBackground * 3 / 4;
+  connection.time_gran = 1;
+  vfs_.UseWriteback(writeback);
+  if (options_.on_ready) options_.on_ready();
+}
+
+}  // namespace gzipfs

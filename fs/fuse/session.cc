@@ -1,0 +1,127 @@
+// A mount from its options to its end.
+//
+// Everything that can be checked is checked before the store is touched; the
+// fork comes before the first thread. In the background the parent lives until
+// it has seen the mount answer with its own eyes.
+#include "fs/fuse/session.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include "fs/fuse/adapter.h"
+#include "fs/fuse/session_checks.h"
+#include "fs/fuse/session_log.h"
+#include "fs/fuse/session_mount.h"
+#include "fs/fuse/session_ready.h"
+#include "fs/fuse/session_signals.h"
+#include "fs/fuse/session_start.h"
+#include "fs/sys/mount_calls.h"
+#include "fs/sys/process.h"
+#include "fs/vfs/vfs.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr int kExitMountFailure = 32;  // mount(8)
+constexpr int kExitUnsettled = 1;      // it was mounted, but not all of it settled in the end
+
+bool IsForeground(const MountOptions& options) { return options.foreground || options.debug; }
+
+// Mounts, serves, and unmounts. What went wrong is in `report`, or in the log
+// once the mount was ready.
+void ServeMount(Vfs& vfs, const MountOptions& options, StartReport& report) {
+  ReadyWatch ready_watch(report, options.store_path, options.mount_point);
+  FuseAdapter adapter(vfs, {.writeback = options.writeback && !options.store.read_only,
+                            .on_ready = [&] { ready_watch.KernelAnswered(); }});
+  const auto mount = FuseMount::Make(options, adapter);
+  if (!mount) return report.Fail(mount.error());
+  if (!IsForeground(options)) {
+    if (const Result<void> detached = DetachStandardStreams(options.log == "stderr"); !detached)
+      spdlog::warn("cannot let go of the terminal: {}", detached.error().message());
+  }
+  Result<void> served;
+  {
+    EndSignals end_signals(**mount, options.mount_point);
+    served = (*mount)->Serve();
+  }
+  (*mount)->Unmount();
+  if (served) return;
+  const std::string reason = served.error().message();
+  spdlog::error("{} cannot be served any longer: {}", options.mount_point, reason);
+  report.Fail(fmt::format("{} cannot be served: {}", options.mount_point, reason));
+}
+
+// Brings everything into the base files; false when that failed.
+bool Settle(Vfs& vfs, const std::string& store_path) {
+  const Result<void> settled = vfs.SettleAll();
+  if (settled) {
+    spdlog::info("{} is unmounted and settled", store_path);
+  } else {
+    spdlog::critical("{} is unmounted but NOT settled: {}; what is above in this log names files",
+                     store_path, settled.error().message());
+  }
+  return settled.has_value();
+}
+
+// The daemon, in this process; its exit status.
+int RunDaemon(const MountOptions& options, StartReport& report) {
+  BlockEndSignals();
+  RaiseDescriptorLimit();
+  ::umask(0);
+  if (const auto log = SetUpLog(options); !log) {
+    report.Fail(log.error());
+    return kExitMountFailure;
+  }
+  const auto store = Store::Open(options.store_path, options.store, RealFileOps());
+  if (!store) {
+    report.Fail(store.error().message);
+    return kExitMountFailure;
+  }
+  Vfs vfs(**store, {.allow_other = options.allow_other});
+  ServeMount(vfs, options, report);
+  report.Fail(fmt::format("{} was unmounted before it answered", options.mount_point));
+  const bool is_settled = Settle(vfs, options.store_path);
+  if (!report.was_ready()) return kExitMountFailure;
+  return is_settled ? 0 : kExitUnsettled;
+}
+
+int Refuse(std::string_view sentence) {
+  SayOnStderr(sentence);
+  return kExitMountFailure;
+}
+
+// The parent of a daemon in the background: waits until the mount answers.
+int AwaitDaemon(const MountOptions& options, const DaemonFork& fork) {
+  auto report = AwaitReport(fork.pipe_fd.get());
+  if (report) {
+    const Result<bool> answers = IsFuse(options.mount_point);
+    if (answers && *answers) return 0;
+    report = tl::unexpected(fmt::format(
+        "{} was mounted but does not answer: {}", options.mount_point,
+        answers ? "it is not there any more" : answers.error().message()));
+  }
+  // The daemon gives the store's lock back before anybody tries again.
+  ::kill(fork.child_pid, SIGTERM);
+  static_cast<void>(WaitForChild(fork.child_pid));
+  return Refuse(report.error());
+}
+
+}  // namespace
+
+int RunMount(const MountOptions& given) {
+  MountOptions options = given;
+  if (const auto checked = CheckMount(options); !checked) return Refuse(checked.error());
+  if (IsForeground(options)) {
+    StartReport report;
+    return RunDaemon(options, report);
+  }
+  Result<DaemonFork> fork = ForkDaemon();
+  if (!fork) return Refuse(fmt::format("cannot start a daemon: {}", fork.error().message()));
+  if (fork->child_pid > 0) return AwaitDaemon(options, *fork);
+  StartReport report(std::move(fork->pipe_fd));
+  return RunDaemon(options, report);
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,226 @@
+// Opening, appending to and cutting a base file. Reading is in
+// base_file_read.cc.
+#include "fs/store/base_file.h"
+
+#include <algorithm>
+namespace gzipfs {
+
+Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd) {
+  Result<struct stat> attributes = store.ops().Stat(fd.get());
+  if (!attributes) return Fail(attributes.error());
+  const uint64_t file_bytes = static_cast<uint64_t>(attributes->st_size);
+  Result<FileLayout> layout = ReadLayout(FileSource(store.ops(), fd.get(), file_bytes));
+  if (!layout) return Fail(layout.error());
+  return std::unique_ptr<BaseFile>(
+      new BaseFile(store, std::move(fd), std::move(*layout), file_bytes));
+}
+
+namespace {
+
+// A file keeps the profile it has; an empty one gets the store's.
+Profile ProfileOf(const Store& store, const FileLayout& layout) {
+  return layout.profile.value_or(store.profile());
+}
+
+uint64_t BlockBytesOf(const Store& store, const FileLayout& layout) {
+  if (ProfileOf(store, layout) == Profile::kBgzf) return kBgzfBlockBytes;
+  if (layout.block_bytes >= kMinLargeBlockBytes) return layout.block_bytes;
+  return std::max(store.block_bytes(), kMinLargeBlockBytes);
+}
+
+}  // namespace
+
+BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes)
+    : store_(store),
+      fd_(std::move(fd)),
+      profile_(ProfileOf(store, layout)),
+      block_bytes_(BlockBytesOf(store, layout)),
+      is_conforming_(layout.is_conforming),
+      foreign_(std::move(layout.foreign)),
+      base_id_(store.cache().NewBaseId()),
+      index_(std::move(layout.index)),
+      rest_(layout.rest),
+      foreign_source_(store.ops(), fd_.get(), file_bytes),
+      foreign_reader_(foreign_source_, store.cache()) {}
+
+BaseFile::~BaseFile() = default;
+
+uint64_t BaseFile::plain_bytes() const {
+  MutexLock lock(mutex_);
+  return index_.plain_bytes();
+}
+
+uint64_t BaseFile::file_bytes() const {
+  MutexLock lock(mutex_);
+  return index_.file_bytes();
+}
+
+std::error_code BaseFile::rest() const {
+  MutexLock lock(mutex_);
+  return rest_;
+}
+
+bool BaseFile::ends_with_tail() const {
+  MutexLock lock(mutex_);
+  return index_.ends_with_tail();
+}
+
+std::optional<MemberGroup> BaseFile::FindGroup(uint64_t plain_offset) const {
+  MutexLock lock(mutex_);
+  return index_.Find(plain_offset);
+}
+
+// Before the first append: what is left of a torn write goes, as does the tail
+// of an empty file. A file of one group, whose short tail does not count its
+// members, gets them counted, so that the group and the short tail can live on.
+Result<void> BaseFile::PrepareAppend() {
+  std::optional<MemberGroup> group;
+  std::error_code rest;
+  uint64_t end = 0;
+  bool has_dead_start = false;
+  {
+    MutexLock lock(mutex_);
+    if (index_.IsOneClosedGroup()) group = index_.GroupAt(0);
+    rest = rest_;
+    if (index_.plain_bytes() == 0) {
+      has_dead_start = index_.file_bytes() > 0;
+      index_ = MemberIndex();
+      group.reset();
+    }
+    end = index_.file_bytes();
+  }
+  if (rest || has_dead_start) GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
+  Result<std::vector<MemberInfo>> members;
+  if (group) {
+    members = WalkGroup(FileSource(store_.ops(), fd_.get(), group->file_bytes), *group);
+    if (!members) return Fail(members.error());
+  }
+  MutexLock lock(mutex_);
+  rest_ = {};
+  if (group) index_.ReopenLastGroup(members->size());
+  return {};
+}
+
+// A write that failed half-way leaves a torn tail, which is legal but would be
+// in the way of the next one.
+Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
+  const uint64_t end = file_bytes();
+  if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
+  Result<void> written = store_.ops().WriteVectorAt(fd_.get(), end, parts);
+  if (!written) (void)store_.ops().Truncate(fd_.get(), end);
+  return written;
+}
+
+Result<void> BaseFile::Append(std::span<const EncodedBlock* const> blocks, bool with_tail) {
+  GZIPFS_TRY(PrepareAppend());
+  const auto add_to = [blocks](MemberIndex& index) {
+    for (const EncodedBlock* block : blocks) {
+      for (const EncodedMember& member : block->members) {
+        index.Append(member.plain_bytes, member.member_bytes);
+      }
+    }
+  };
+  std::vector<iovec> parts;
+  uint64_t byte_count = 0;
+  const auto add_part = [&](const std::vector<std::byte>& bytes) {
+    parts.push_back({const_cast<std::byte*>(bytes.data()), bytes.size()});
+    byte_count += bytes.size();
+  };
+  for (const EncodedBlock* block : blocks) add_part(block->bytes);
+  std::vector<std::byte> tail;
+  if (with_tail) {
+    // The tail must be known before the write; the index changes only after it.
+    MemberIndex index;
+    {
+      MutexLock lock(mutex_);
+      index = index_;
+    }
+    add_to(index);
+    if (index.plain_bytes() > kMaxPlainBytes) return Fail(EFBIG);
+    tail = index.EncodeTail(profile_, block_bytes_);
+    add_part(tail);
+  }
+  GZIPFS_TRY(WriteAtEnd(parts, byte_count));
+  MutexLock lock(mutex_);
+  add_to(index_);
+  if (with_tail) index_.AppendTail(tail.size());
+  return {};
+}
+
+Result<void> BaseFile::AppendRepeated(const EncodedBlock& block, uint64_t count) {
+  constexpr uint64_t kBatch = 8192;  // of about a hundred bytes each
+  std::vector<std::byte> bytes;
+  const uint64_t batch_count = std::min(count, kBatch);
+  bytes.reserve(batch_count * block.bytes.size());
+  for (uint64_t i = 0; i < batch_count; ++i) {
+    bytes.insert(bytes.end(), block.bytes.begin(), block.bytes.end());
+  }
+  GZIPFS_TRY(PrepareAppend());
+  while (count > 0) {
+    const uint64_t now = std::min(count, batch_count);
+    iovec part{bytes.data(), now * block.bytes.size()};
+    GZIPFS_TRY(WriteAtEnd(std::span(&part, 1), part.iov_len));
+    MutexLock lock(mutex_);
+    for (uint64_t i = 0; i < now; ++i) {
+      for (const EncodedMember& member : block.members) {
+        index_.Append(member.plain_bytes, member.member_bytes);
+      }
+    }
+    count -= now;
+  }
+  return {};
+}
+
+Result<void> BaseFile::AppendTail() {
+  if (ends_with_tail()) return {};
+  GZIPFS_TRY(PrepareAppend());
+  std::vector<std::byte> tail;
+  {
+    MutexLock lock(mutex_);
+    if (index_.plain_bytes() > kMaxPlainBytes) return Fail(EFBIG);
+    tail = index_.EncodeTail(profile_, block_bytes_);
+  }
+  iovec part{tail.data(), tail.size()};
+  GZIPFS_TRY(WriteAtEnd(std::span(&part, 1), tail.size()));
+  MutexLock lock(mutex_);
+  index_.AppendTail(tail.size());
+  return {};
+}
+
+Result<bool> BaseFile::IsBoundary(uint64_t plain_offset) {
+  if (plain_offset == 0 || plain_offset == plain_bytes()) return true;
+  Result<std::vector<MemberInfo>> members = Members(plain_offset, plain_offset + 1);
+  if (!members) return Fail(members.error());
+  return !members->empty() && members->front().plain_offset == plain_offset;
+}
+
+Result<void> BaseFile::CutAt(uint64_t plain_offset) {
+  uint64_t file_offset = 0;
+  std::vector<MemberInfo> kept;
+  if (plain_offset > 0) {
+    Result<std::vector<MemberInfo>> at = Members(plain_offset, plain_offset + 1);
+    if (!at) return Fail(at.error());
+    if (at->empty() || at->front().plain_offset != plain_offset) return Fail(EINVAL);
+    file_offset = at->front().file_offset;
+    Result<MemberList> group = MembersOf(*FindGroup(plain_offset));
+    if (!group) return Fail(group.error());
+    for (const MemberInfo& member : **group) {
+      if (member.file_offset < file_offset) kept.push_back(member);
+    }
+  }
+  GZIPFS_TRY(store_.ops().Truncate(fd_.get(), file_offset));
+  base_id_ = store_.cache().NewBaseId();
+  MutexLock lock(mutex_);
+  walks_.clear();
+  rest_ = {};
+  if (file_offset == 0) is_conforming_ = true;
+  index_.CutAt(file_offset);
+  for (const MemberInfo& member : kept) index_.Append(member.plain_bytes, member.member_bytes);
+  return {};
+}
+
+Result<BaseRest> BaseFile::Rest() {
+  return ClassifyRest(foreign_source_, file_bytes(), rest(), is_conforming_);
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,148 @@
+// Finding and decoding the members of a base file.
+#include <algorithm>
+#include <cstring>
+
+#include "fs/store/base_file.h"
+#include "fs/store/decode_batch.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr size_t kMaxCachedWalks = 64;            // 32 members of 80 bytes each
+constexpr uint64_t kMaxSpanBytes = 2 * kMiB;      // stored bytes of one pread
+
+// Plain bytes [begin, end) of a request, and the member that has them.
+struct Need {
+  const MemberInfo* member;
+  std::span<std::byte> out;
+  uint64_t skip;  // into the member
+  bool IsWhole() const { return skip == 0 && out.size() == member->plain_bytes; }
+};
+
+Need NeedOf(const MemberInfo& member, uint64_t plain_offset, std::span<std::byte> out) {
+  const uint64_t begin = std::max(plain_offset, member.plain_offset);
+  const uint64_t end = std::min(plain_offset + out.size(), member.plain_end());
+  return {&member, out.subspan(begin - plain_offset, end - begin), begin - member.plain_offset};
+}
+
+}  // namespace
+
+Result<MemberList> BaseFile::MembersOf(const MemberGroup& group) {
+  {
+    MutexLock lock(mutex_);
+    for (auto walk = walks_.begin(); walk != walks_.end(); ++walk) {
+      if (walk->group.file_offset == group.file_offset &&
+          walk->group.file_bytes == group.file_bytes) {
+        walks_.splice(walks_.begin(), walks_, walk);
+        return walks_.front().members;
+      }
+    }
+  }
+  const auto foreign = std::lower_bound(
+      foreign_.begin(), foreign_.end(), group.file_offset,
+      [](const MemberInfo& member, uint64_t offset) { return member.file_offset < offset; });
+  if (foreign != foreign_.end() && foreign->file_offset == group.file_offset) {
+    return std::make_shared<const std::vector<MemberInfo>>(1, *foreign);
+  }
+  const FileSource source(store_.ops(), fd_.get(), group.file_offset + group.file_bytes);
+  Result<std::vector<MemberInfo>> members = WalkGroup(source, group);
+  if (!members) return Fail(members.error());
+  auto list = std::make_shared<const std::vector<MemberInfo>>(std::move(*members));
+  MutexLock lock(mutex_);
+  walks_.push_front({group, list});
+  if (walks_.size() > kMaxCachedWalks) walks_.pop_back();
+  return MemberList(list);
+}
+
+Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t plain_end) {
+  std::vector<MemberInfo> found;
+  plain_end = std::min(plain_end, plain_bytes());
+  uint64_t at = plain_begin;
+  while (at < plain_end) {
+    std::optional<MemberGroup> group = FindGroup(at);
+    if (!group) return Fail(DataError::kBadTail);
+    Result<MemberList> members = MembersOf(*group);
+    if (!members) return Fail(members.error());
+    auto member = std::partition_point(
+        (*members)->begin(), (*members)->end(),
+        [at](const MemberInfo& candidate) { return candidate.plain_end() <= at; });
+    for (; member != (*members)->end() && member->plain_offset < plain_end; ++member) {
+      if (member->plain_bytes > 0) found.push_back(*member);
+    }
+    at = group->plain_offset + group->plain_bytes;
+  }
+  return found;
+}
+
+Result<void> BaseFile::Read(uint64_t plain_offset, std::span<std::byte> out) {
+  if (out.empty()) return {};
+  Result<std::vector<MemberInfo>> members = Members(plain_offset, plain_offset + out.size());
+  if (!members) return Fail(members.error());
+  // Runs of members whose stored bytes lie together are read by one pread.
+  size_t begin = 0;
+  while (begin < members->size()) {
+    const MemberInfo& first = (*members)[begin];
+    size_t end = begin + 1;
+    if (first.profile) {
+      while (end < members->size() && (*members)[end].profile &&
+             (*members)[end].file_end() - first.file_offset <= kMaxSpanBytes) {
+        ++end;
+      }
+    }
+    const auto run = std::span(*members).subspan(begin, end - begin);
+    const Need head = NeedOf(run.front(), plain_offset, out);
+    GZIPFS_TRY(first.profile ? ReadMembers(run, plain_offset, out)
+                             : foreign_reader_.Read(first, head.skip, head.out));
+    begin = end;
+  }
+  return {};
+}
+
+// Members that are wanted whole are decoded straight into `out`; the others
+// (at most the first and the last) into the cache.
+Result<void> BaseFile::ReadMembers(std::span<const MemberInfo> members, uint64_t plain_offset,
+                                   std::span<std::byte> out) {
+  std::vector<Need> needs;
+  const uint64_t base_id = base_id_;
+  for (const MemberInfo& member : members) {
+    const Need need = NeedOf(member, plain_offset, out);
+    CachedBlock cached = store_.cache().Get(base_id, member.file_offset);
+    if (cached && cached->size() == member.plain_bytes) {
+      std::memcpy(need.out.data(), cached->data() + need.skip, need.out.size());
+    } else {
+      needs.push_back(need);
+    }
+  }
+  if (needs.empty()) return {};
+
+  const uint64_t file_begin = needs.front().member->file_offset;
+  const uint64_t file_end = needs.back().member->file_end();
+  thread_local std::vector<std::byte> stored;
+  if (stored.size() < file_end - file_begin) stored.resize(file_end - file_begin);
+  const std::span bytes(stored.data(), file_end - file_begin);
+  Result<size_t> count = store_.ops().ReadAt(fd_.get(), file_begin, bytes);
+  if (!count) return Fail(count.error());
+  if (*count != bytes.size()) return Fail(DataError::kTruncated);
+
+  std::vector<DecodePart> parts;
+  std::vector<std::pair<Need, std::shared_ptr<std::vector<std::byte>>>> partial;
+  for (const Need& need : needs) {
+    const auto member = bytes.subspan(need.member->file_offset - file_begin,
+                                      need.member->member_bytes);
+    if (need.IsWhole()) {
+      parts.push_back({member, need.out});
+    } else {
+      partial.emplace_back(need,
+                           std::make_shared<std::vector<std::byte>>(need.member->plain_bytes));
+      parts.push_back({member, *partial.back().second});
+    }
+  }
+  GZIPFS_TRY(DecodeMembers(store_.pool(), std::move(parts)));
+  for (auto& [need, block] : partial) {
+    std::memcpy(need.out.data(), block->data() + need.skip, need.out.size());
+    store_.cache().Put(base_id, need.member->file_offset, std::move(block));
+  }
+  return {};
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,112 @@
+// The content of one gzip base file while it is open: plain bytes in, plain
+// bytes out, members in the store.
+//
+// A Content is in one of two modes. In append mode the base is only ever
+// appended to: full blocks behind its end go to the compressors while the
+// writer goes on, and their members are appended in order. In logged mode
+// something before the base's end has changed (or blocks had to leave memory
+// out of order): the base is frozen and the changes wait, in memory and in the
+// log, for a checkpoint, which gives a complete new base.
+//
+//            overwrite, cut inside a member, spill
+//   append  ---------------------------------------->  logged
+//           <----------------------------------------
+//            checkpoint done, or truncated to nothing
+//
+// A failed sync or checkpoint makes the error sticky: it is reported by every
+// flush and sync until the Content goes.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "codec/base/result.h"
+#include "fs/store/store.h"
+
+namespace gzipfs {
+
+// Where a base file is in the store's name space. Implemented by the inode,
+// because files are renamed, linked and unlinked while they are open.
+class BasePlace {
+ public:
+  virtual ~BasePlace() = default;
+
+  // Runs `action` with a directory and a name in it at which the base is, and
+  // keeps that so (no rename, no unlink) until `action` returns. ENOENT when
+  // the base has no name any more. Called without any Content lock held.
+  virtual Result<void> WithPlace(
+      const std::function<Result<void>(int dir_fd, const char* name)>& action) = 0;
+
+  // The name now leads to another base (after a checkpoint replaced it).
+  // Called from inside `action` of WithPlace.
+  virtual void BaseReplaced(const struct stat& new_base) = 0;
+};
+
+// Thread-safe. Lives as long as somebody has the file open or it is not
+// settled; one per base inode.
+class Content {
+ public:
+  virtual ~Content() = default;
+
+  // Plain bytes from `plain_offset` on; fewer than asked for only at the end
+  // of the file. Damaged members are EIO for the reads that need them.
+  virtual Result<size_t> Read(uint64_t plain_offset, std::span<std::byte> out) = 0;
+
+  // Takes over all of `bytes`. Waits while too much is dirty. EROFS, EFBIG,
+  // or the sticky error.
+  virtual Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes) = 0;
+
+  // Appends at the end as it is at that instant; returns where that was.
+  virtual Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) = 0;
+
+  // Sets the plain size; a longer file gets a hole of zeros.
+  virtual Result<void> Truncate(uint64_t plain_bytes) = 0;
+
+  // close(2) was called on a handle. In append mode everything is in the base
+  // when this returns, with its tail; in logged mode nothing is written.
+  virtual Result<void> Flush() = 0;
+
+  // fsync(2), fdatasync(2): durable when this returns, the base's directory
+  // entry included.
+  virtual Result<void> Sync() = 0;
+
+  // Brings everything into the base, by a checkpoint if need be. Called after
+  // the last release and by `gzipfs sync`.
+  virtual Result<void> Settle() = 0;
+  // True when the base is the whole truth.
+  virtual bool IsSettled() const = 0;
+
+  // The logical size, and the time of the last logical modification if it is
+  // newer than, or must survive later writes to, the base.
+  virtual uint64_t plain_bytes() const = 0;
+  virtual std::optional<timespec> pending_mtime() const = 0;
+
+  // Times the user set (utimensat) or the kernel keeps (writeback cache): they
+  // go to the base at once and again after every later write to it. nullopt
+  // leaves a time alone.
+  virtual Result<void> SetTimes(std::optional<timespec> atime, std::optional<timespec> mtime) = 0;
+
+  // stat(2) of the base itself (owner, mode, stored blocks, links).
+  virtual Result<struct stat> StatBase() const = 0;
+  // The base's descriptor, for fchmod, fchown and xattrs; valid during `action`.
+  virtual Result<void> WithBaseFd(const std::function<Result<void>(int fd)>& action) = 0;
+};
+
+// Opens the content of the base file `fd` (opened read-only, or read-write
+// when it may be written). The descriptor goes to the Content. `place` must
+// outlive it. `is_new`: the file was created just now, by this mount.
+// EIO (with a line in the log) when the file is damaged such that its plain
+// size cannot be told.
+Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_writable,
+                                             bool is_new, BasePlace& place);
+
+// The plain size of a base file that is not open: from its tail by one read,
+// or by a scan where there is none.
+Result<uint64_t> ReadPlainSize(FileOps& ops, int fd, uint64_t stored_bytes);
+
+}  // namespace gzipfs

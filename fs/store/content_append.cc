@@ -1,0 +1,275 @@
+// Append mode: members go to the end of the base in block order.
+//
+// Full blocks are compressed by the pool; whoever finishes the block that is
+// next takes it and all that are ready behind it to the base in one write.
+// What is left over when the file is flushed (the last, short block, and holes)
+// is done here.
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "fs/store/content_impl.h"
+
+namespace gzipfs {
+
+class EncodeJob final : public Job {
+ public:
+  EncodeJob(std::shared_ptr<ContentImpl> content, BlockPtr block)
+      : content_(std::move(content)), block_(std::move(block)) {}
+
+  void Run() override {
+    const std::span plain(block_->data.get() + block_->encode_begin,
+                          block_->encode_end - block_->encode_begin);
+    DirtyBudget& budget = content_->store_.budget();
+    content_->FinishEncoding(block_, std::make_shared<EncodedBlock>(EncodeBlock(
+                                         content_->profile_, content_->store_.level(), plain)));
+    budget.EndProgress();
+    delete this;
+  }
+
+ private:
+  std::shared_ptr<ContentImpl> content_;
+  BlockPtr block_;
+};
+
+void ContentImpl::SubmitEncoding(BlockPtr block) {
+  store_.budget().BeginProgress();
+  store_.pool().Submit(new EncodeJob(shared_from_this(), std::move(block)));
+}
+
+void ContentImpl::FinishEncoding(const BlockPtr& block,
+                                 std::shared_ptr<const EncodedBlock> encoded) {
+  {
+    MutexLock lock(mutex_);
+    block->encoded = std::move(encoded);
+    block->state = DirtyBlock::State::kEncoded;
+    changed_.NotifyAll();
+  }
+  AppendReady();
+}
+
+// True when `block` is compressed from exactly `plain_offset` on.
+bool ContentImpl::IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const {
+  return block.state == DirtyBlock::State::kEncoded &&
+         BlockStart(block.index) + block.encode_begin == plain_offset;
+}
+
+std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
+  constexpr size_t kMaxRunBytes = 4 * kMiB;
+  std::vector<BlockPtr> run;
+  if (appending_ || mode_ != Mode::kAppend || append_error_) return run;
+  size_t run_bytes = 0;
+  uint64_t plain_end = base_plain_;
+  while (run_bytes < kMaxRunBytes) {
+    const auto next = blocks_.find(plain_end / block_bytes_);
+    if (next == blocks_.end()) break;
+    const BlockPtr& block = next->second;
+    if (block->is_frozen || !IsReadyAt(*block, plain_end)) break;
+    block->state = DirtyBlock::State::kAppending;
+    run_bytes += block->encoded->bytes.size();
+    plain_end = BlockStart(block->index) + block->encode_end;
+    run.push_back(block);
+    if (plain_end % block_bytes_ != 0) break;
+  }
+  appending_ = !run.empty();
+  return run;
+}
+
+void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& written) {
+  MutexLock lock(mutex_);
+  appending_ = false;
+  if (written) {
+    base_plain_ = base_limit_ = base_->plain_bytes();
+    needs_times_ = true;
+  } else {
+    append_error_ = written.error();
+  }
+  for (const BlockPtr& block : run) {
+    const auto entry = blocks_.find(block->index);
+    if (!written) {
+      block->state = DirtyBlock::State::kEncoded;
+    } else if (block->EndByte() > block->encode_end) {
+      // More was written behind the part that went: the block lives on.
+      block->state = DirtyBlock::State::kDirty;
+      block->was_submitted = false;
+    } else if (entry != blocks_.end() && entry->second == block) {
+      blocks_.erase(entry);
+    }
+  }
+  changed_.NotifyAll();
+}
+
+void ContentImpl::AppendReady() {
+  for (;;) {
+    std::vector<BlockPtr> run;
+    std::shared_ptr<BaseFile> base;
+    {
+      MutexLock lock(mutex_);
+      run = TakeReadyRun();
+      base = base_;
+    }
+    if (run.empty()) return;
+    std::vector<const EncodedBlock*> encoded;
+    for (const BlockPtr& block : run) encoded.push_back(block->encoded.get());
+    FinishRun(run, base->Append(encoded, /*with_tail=*/false));
+  }
+}
+
+// Completes, compresses and appends `block`, which MarkForAppend has taken out
+// of the writers' hands.
+Result<void> ContentImpl::AppendBlock(const BlockPtr& block, bool with_tail) {
+  Result<void> done = Complete(block, block->encode_begin, block->encode_end);
+  std::shared_ptr<const EncodedBlock> encoded;
+  if (done) {
+    const std::span plain(block->data.get() + block->encode_begin,
+                          block->encode_end - block->encode_begin);
+    encoded = std::make_shared<EncodedBlock>(EncodeBlock(profile_, store_.level(), plain));
+  }
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    const auto entry = blocks_.find(block->index);
+    block->encoded = encoded;
+    block->state = done ? DirtyBlock::State::kEncoded : DirtyBlock::State::kDirty;
+    changed_.NotifyAll();
+    if (!done) return done;
+    // A writer put a newer layer on top, or made the file logged: not ours.
+    if (mode_ != Mode::kAppend || appending_ || entry == blocks_.end() ||
+        entry->second != block) {
+      return {};
+    }
+    with_tail = with_tail && BlockStart(block->index) + block->encode_end == plain_bytes_;
+    block->state = DirtyBlock::State::kAppending;
+    appending_ = true;
+    base = base_;
+  }
+  const EncodedBlock* const one = encoded.get();
+  done = base->Append(std::span(&one, 1), with_tail);
+  FinishRun(std::span(&block, 1), done);
+  return done;
+}
+
+// Appends zeros for [begin, end): whole blocks of them by copying one member.
+Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    if (appending_ || mode_ != Mode::kAppend) return {};
+    appending_ = true;
+    base = base_;
+  }
+  const std::vector<std::byte> zeros(block_bytes_);
+  const auto append = [&](uint64_t plain_bytes, uint64_t count) -> Result<void> {
+    if (plain_bytes == 0 || count == 0) return {};
+    return base->AppendRepeated(
+        EncodeBlock(profile_, store_.level(), std::span(zeros).first(plain_bytes)), count);
+  };
+  const uint64_t first_end = std::min(RoundUp(begin, block_bytes_), end);
+  const uint64_t last_begin = std::max(RoundDown(end, block_bytes_), first_end);
+  Result<void> done = append(first_end - begin, 1);
+  if (done) done = append(block_bytes_, (last_begin - first_end) / block_bytes_);
+  if (done) done = append(end - last_begin, 1);
+  FinishRun({}, done);
+  if (!done) {
+    MutexLock lock(mutex_);
+    base_plain_ = base_limit_ = base->plain_bytes();  // part of it may be there
+  }
+  return done;
+}
+
+Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {
+  for (;;) {
+    AppendReady();
+    BlockPtr block;
+    uint64_t hole_begin = 0;
+    uint64_t hole_end = 0;
+    bool with_tail = false;
+    {
+      MutexLock lock(mutex_);
+      if (append_error_) return Fail(append_error_);
+      if (mode_ != Mode::kAppend || base_plain_ >= plain_end) return {};
+      const auto next = blocks_.lower_bound(base_plain_ / block_bytes_);
+      const uint64_t start = next == blocks_.end() ? plain_end : BlockStart(next->first);
+      const bool is_here = next != blocks_.end() && start <= base_plain_;
+      if (appending_ || (is_here && next->second->IsOnItsWay())) {
+        changed_.Wait(mutex_);
+        continue;
+      }
+      if (is_here && IsReadyAt(*next->second, base_plain_)) continue;  // became ready just now
+      if (start > base_plain_) {
+        hole_begin = base_plain_;
+        hole_end = std::min(start, plain_end);
+      } else {
+        block = next->second;
+        const uint64_t end = std::min(plain_end, start + block_bytes_);
+        block->encode_begin = static_cast<uint32_t>(base_plain_ - start);
+        block->encode_end = static_cast<uint32_t>(end - start);
+        block->state = DirtyBlock::State::kEncoding;
+        block->was_submitted = true;
+        with_tail = end == plain_bytes_;
+      }
+    }
+    GZIPFS_TRY(block ? AppendBlock(block, with_tail) : AppendHole(hole_begin, hole_end));
+  }
+}
+
+Result<void> ContentImpl::AddTail() {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    while (appending_) changed_.Wait(mutex_);
+    if (mode_ != Mode::kAppend || base_plain_ != plain_bytes_ || !is_modified_) return {};
+    if (base_->ends_with_tail()) return {};
+    appending_ = true;
+    base = base_;
+  }
+  const Result<void> done = base->AppendTail();
+  FinishRun({}, done);
+  return done;
+}
+
+// The base's own mtime moved with every write; what programs see must not.
+Result<void> ContentImpl::RestoreTimes() {
+  timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {}};
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    if (!needs_times_ || !mtime_) return {};
+    times[1] = *mtime_;
+    needs_times_ = false;
+    base = base_;
+  }
+  return store_.ops().SetTimes(base->fd(), times);
+}
+
+Result<void> ContentImpl::SettleAppended() {
+  uint64_t plain_end = 0;
+  {
+    MutexLock lock(mutex_);
+    if (sticky_error_) return Fail(sticky_error_);
+    if (!is_modified_ || mode_ != Mode::kAppend) return {};
+    append_error_ = {};
+    plain_end = plain_bytes_;
+  }
+  GZIPFS_TRY(AppendUpTo(plain_end));
+  GZIPFS_TRY(AddTail());
+  return RestoreTimes();
+}
+
+Result<void> ContentImpl::SyncEntry() {
+  {
+    MutexLock lock(mutex_);
+    if (!needs_entry_sync_) return {};
+  }
+  Result<void> synced = place_.WithPlace([this](int dir_fd, const char*) -> Result<void> {
+    Result<UniqueFd> dir = store_.ops().OpenAt(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+    if (!dir) return Fail(dir.error());
+    return store_.ops().SyncAll(dir->get());
+  });
+  if (!synced && synced.error().value() != ENOENT) return synced;
+  MutexLock lock(mutex_);
+  needs_entry_sync_ = false;
+  return {};
+}
+
+}  // namespace gzipfs

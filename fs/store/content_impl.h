@@ -1,0 +1,189 @@
+// The Content of fs/store/content.h.
+//
+// Locks, in order: settle_mutex_ (one flush, sync, checkpoint or truncation at
+// a time), base_lock_ (shared: the base is being read; exclusive: it is being
+// cut or overwritten), mutex_ (everything else; never held across I/O or
+// compression). Writers and readers take only the last two.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <vector>
+
+#include "codec/base/mutex.h"
+#include "fs/store/base_file.h"
+#include "fs/store/content.h"
+#include "fs/store/dirty_block.h"
+#include "fs/store/relief_list.h"
+#include "fs/store/spill_log.h"
+
+namespace gzipfs {
+
+using BlockPtr = std::shared_ptr<DirtyBlock>;
+class ImageWriter;
+using BlockMap = std::map<uint64_t, BlockPtr>;  // by block index
+
+class ContentImpl final : public Content,
+                          public Relievable,
+                          public std::enable_shared_from_this<ContentImpl> {
+ public:
+  ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_writable, bool is_new,
+              BasePlace& place);
+  ~ContentImpl() override;
+
+  Result<size_t> Read(uint64_t plain_offset, std::span<std::byte> out) override;
+  Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes) override;
+  Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) override;
+  Result<void> Truncate(uint64_t plain_bytes) override;
+  Result<void> Flush() override;
+  Result<void> Sync() override;
+  Result<void> Settle() override;
+  bool IsSettled() const override;
+  uint64_t plain_bytes() const override;
+  std::optional<timespec> pending_mtime() const override;
+  Result<void> SetTimes(std::optional<timespec> atime, std::optional<timespec> mtime) override;
+  Result<struct stat> StatBase() const override;
+  Result<void> WithBaseFd(const std::function<Result<void>(int fd)>& action) override;
+
+  // Second half of construction: what needs a shared_ptr to this.
+  void Register();
+  // Every write fails with `why` from now on.
+  void ForbidWrites(std::error_code why);
+
+  // Relievable: spills blocks, or appends what can be appended.
+  bool Relieve() override;
+
+ private:
+  friend class EncodeJob;
+  enum class Mode { kAppend, kLogged };
+
+  // What a read has to fetch after it let go of mutex_.
+  struct PendingRead {
+    uint64_t plain_offset;
+    std::span<std::byte> out;
+    BlockPtr logged;  // null: from the base
+  };
+  // The state a checkpoint works on.
+  struct Snapshot {
+    BlockMap blocks;
+    std::shared_ptr<BaseFile> base;
+    uint64_t plain_bytes = 0;
+    uint64_t base_limit = 0;
+  };
+
+  // content_read.cc
+  void CollectBlock(const BlockPtr& block, uint64_t block_start, uint32_t begin, uint32_t end,
+                    std::span<std::byte> out, uint64_t base_limit,
+                    std::vector<PendingRead>& pending) const REQUIRES(mutex_);
+  void CollectBase(uint64_t plain_offset, std::span<std::byte> out, uint64_t base_limit,
+                   std::vector<PendingRead>& pending) const;
+  void CollectRange(const BlockMap& blocks, uint64_t plain_offset, std::span<std::byte> out,
+                    uint64_t base_limit, std::vector<PendingRead>& pending) const
+      REQUIRES(mutex_);
+  Result<void> Fetch(BaseFile& base, std::span<PendingRead> pending);
+  Result<void> FetchLogged(const PendingRead& pending);
+  Result<void> ReadSnapshot(const Snapshot& snapshot, uint64_t plain_offset,
+                            std::span<std::byte> out) EXCLUDES(mutex_);
+  // Fills the bytes of `block`, which takes no writes, that were never
+  // written, so that all of [begin, end) is valid.
+  Result<void> Complete(const BlockPtr& block, uint32_t begin, uint32_t end) EXCLUDES(mutex_);
+
+  // content_write.cc
+  Result<void> CheckWritable() REQUIRES(mutex_);
+  Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
+                             std::span<const std::byte> bytes);
+  void WriteBlock(uint64_t block_index, uint32_t begin, std::span<const std::byte> bytes,
+                  uint64_t& reserved_bytes) REQUIRES(mutex_);
+  BlockPtr MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) REQUIRES(mutex_);
+  bool MarkForEncoding(const BlockPtr& block) REQUIRES(mutex_);
+  Result<void> CutBase(uint64_t plain_bytes) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  void CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) REQUIRES(mutex_);
+  void AwaitQuiet() REQUIRES(mutex_);
+
+  // content_append.cc
+  void SubmitEncoding(BlockPtr block);
+  void FinishEncoding(const BlockPtr& block, std::shared_ptr<const EncodedBlock> encoded)
+      EXCLUDES(mutex_);
+  void AppendReady() EXCLUDES(mutex_);
+  bool IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const REQUIRES(mutex_);
+  std::vector<BlockPtr> TakeReadyRun() REQUIRES(mutex_);
+  void FinishRun(std::span<const BlockPtr> run, const Result<void>& written) EXCLUDES(mutex_);
+  // Brings the plain bytes before `plain_end` into the base; with a tail
+  // behind them if that is the end of the file. Stops in logged mode.
+  Result<void> AppendUpTo(uint64_t plain_end) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<void> AppendBlock(const BlockPtr& block, bool with_tail) EXCLUDES(mutex_);
+  Result<void> AppendHole(uint64_t begin, uint64_t end) EXCLUDES(mutex_);
+  Result<void> SettleAppended() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<void> AddTail() EXCLUDES(mutex_);
+  Result<void> RestoreTimes() EXCLUDES(mutex_);
+  Result<void> SyncEntry() EXCLUDES(mutex_);
+
+  // content_spill.cc
+  std::vector<BlockPtr> ChooseVictims() REQUIRES(mutex_);
+  bool RelieveByRetrying() EXCLUDES(mutex_);
+  bool RelieveByAppending() EXCLUDES(mutex_);
+  Result<void> SpillBlock(const std::shared_ptr<SpillLog>& log, const BlockPtr& block)
+      EXCLUDES(mutex_);
+
+  // content_checkpoint.cc
+  Result<void> Checkpoint() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<bool> FindUnlinked() EXCLUDES(mutex_);
+  Snapshot TakeSnapshot() EXCLUDES(mutex_);
+  void Thaw(const Snapshot& snapshot) EXCLUDES(mutex_);
+  Result<void> InstallImage(const Snapshot& snapshot, UniqueFd image, const std::string& image_name)
+      EXCLUDES(mutex_);
+  Result<void> ReplaceBase(const Snapshot& snapshot, UniqueFd image,
+                           const std::string& image_name, int dir_fd, const char* name)
+      EXCLUDES(mutex_);
+  Result<void> OverwriteBase(const Snapshot& snapshot, UniqueFd image,
+                             const std::string& image_name) EXCLUDES(mutex_);
+  Result<void> ReadFromImage(const Snapshot& snapshot, UniqueFd image,
+                             const std::string& kept_name, std::error_code why) EXCLUDES(mutex_);
+  void AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> base) EXCLUDES(mutex_);
+  Result<bool> ReproduceAttributes(int from_fd, int to_fd);
+
+  // content_compose.cc
+  Result<void> ComposeImage(const Snapshot& snapshot, ImageWriter& image) EXCLUDES(mutex_);
+  Result<void> ComposeBlock(const Snapshot& snapshot, const BlockPtr& block, uint64_t end,
+                            ImageWriter& image) EXCLUDES(mutex_);
+  Result<uint64_t> ComposeFromBase(const Snapshot& snapshot, uint64_t begin, uint64_t end,
+                                   ImageWriter& image) EXCLUDES(mutex_);
+  void ComposeHole(uint64_t begin, uint64_t end, ImageWriter& image);
+  void ComposeByEncoding(const Snapshot& snapshot, uint64_t begin, uint64_t end,
+                         ImageWriter& image);
+
+  uint64_t BlockStart(uint64_t block_index) const { return block_index * block_bytes_; }
+
+  // Constant after construction.
+  Store& store_;
+  BasePlace& place_;
+  const bool is_writable_;
+  const uint64_t block_bytes_;
+  const Profile profile_;
+  ReliefList::Ticket relief_ticket_;
+
+  Mutex settle_mutex_;
+  SharedMutex base_lock_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;  // a block changed its state, or appending_ ended
+  std::shared_ptr<BaseFile> base_ GUARDED_BY(mutex_);
+  BlockMap blocks_ GUARDED_BY(mutex_);
+  std::shared_ptr<SpillLog> log_ GUARDED_BY(mutex_);  // for the next spill; null: a new one
+  Mode mode_ GUARDED_BY(mutex_) = Mode::kAppend;
+  uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
+  uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base
+  uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest
+  bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
+  bool is_spilling_ GUARDED_BY(mutex_) = false;  // somebody writes to the log
+  bool is_modified_ GUARDED_BY(mutex_);          // the base needs a tail of ours
+  bool needs_times_ GUARDED_BY(mutex_) = false;  // the base was written to after mtime_ was set
+  bool needs_entry_sync_ GUARDED_BY(mutex_);     // the directory entry is not durable yet
+  std::error_code write_error_ GUARDED_BY(mutex_);   // why the file takes no writes at all
+  std::error_code append_error_ GUARDED_BY(mutex_);  // of the last try; the next one may succeed
+  std::error_code sticky_error_ GUARDED_BY(mutex_);  // final
+  bool is_unlinked_ GUARDED_BY(mutex_) = false;   // found without a name when it should settle
+  std::optional<timespec> mtime_ GUARDED_BY(mutex_);
+};
+
+}  // namespace gzipfs

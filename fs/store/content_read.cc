@@ -1,0 +1,143 @@
+// Reading: dirty blocks, then the log, then the base, then zeros.
+//
+// What is in memory is copied under the lock; what has to be fetched is noted
+// and fetched after the lock is gone.
+#include <algorithm>
+#include <cstring>
+
+#include "fs/store/content_impl.h"
+
+namespace gzipfs {
+
+void ContentImpl::CollectBase(uint64_t plain_offset, std::span<std::byte> out,
+                              uint64_t base_limit, std::vector<PendingRead>& pending) const {
+  const uint64_t in_base =
+      plain_offset < base_limit ? std::min<uint64_t>(out.size(), base_limit - plain_offset) : 0;
+  if (in_base > 0) {
+    // Neighbouring ranges become one read, which decodes in parallel.
+    PendingRead* last = pending.empty() ? nullptr : &pending.back();
+    if (last && !last->logged && last->plain_offset + last->out.size() == plain_offset &&
+        last->out.data() + last->out.size() == out.data()) {
+      last->out = std::span(last->out.data(), last->out.size() + in_base);
+    } else {
+      pending.push_back({plain_offset, out.first(in_base), nullptr});
+    }
+  }
+  std::fill(out.begin() + static_cast<ptrdiff_t>(in_base), out.end(), std::byte{0});
+}
+
+void ContentImpl::CollectBlock(const BlockPtr& block, uint64_t block_start, uint32_t begin,
+                               uint32_t end, std::span<std::byte> out, uint64_t base_limit,
+                               std::vector<PendingRead>& pending) const {
+  if (block == nullptr) {
+    CollectBase(block_start + begin, out, base_limit, pending);
+    return;
+  }
+  for (const auto& [from, to, is_valid] : block->valid.Pieces(begin, end)) {
+    const std::span part = out.subspan(from - begin, to - from);
+    if (!is_valid) {
+      CollectBlock(block->beneath, block_start, from, to, part, base_limit, pending);
+    } else if (block->data) {
+      std::memcpy(part.data(), block->data.get() + from, part.size());
+    } else {
+      pending.push_back({block_start + from, part, block});
+    }
+  }
+}
+
+void ContentImpl::CollectRange(const BlockMap& blocks, uint64_t plain_offset,
+                               std::span<std::byte> out, uint64_t base_limit,
+                               std::vector<PendingRead>& pending) const {
+  while (!out.empty()) {
+    const uint64_t index = plain_offset / block_bytes_;
+    const auto next = blocks.lower_bound(index);
+    if (next == blocks.end() || next->first > index) {
+      // No dirty block until `next`: all of it is the base's.
+      const uint64_t gap_end = next == blocks.end() ? ~uint64_t{0} : BlockStart(next->first);
+      const size_t count = std::min<uint64_t>(out.size(), gap_end - plain_offset);
+      CollectBase(plain_offset, out.first(count), base_limit, pending);
+      plain_offset += count;
+      out = out.subspan(count);
+      continue;
+    }
+    const auto begin = static_cast<uint32_t>(plain_offset - BlockStart(index));
+    const size_t count = std::min<uint64_t>(out.size(), block_bytes_ - begin);
+    CollectBlock(next->second, BlockStart(index), begin,
+                 static_cast<uint32_t>(begin + count), out.first(count), base_limit, pending);
+    plain_offset += count;
+    out = out.subspan(count);
+  }
+}
+
+Result<void> ContentImpl::FetchLogged(const PendingRead& pending) {
+  // A logged block does not change any more: no lock is needed to look at it.
+  const DirtyBlock& block = *pending.logged;
+  std::vector<std::byte> members(block.log_place.byte_count);
+  GZIPFS_TRY(block.log->Read(block.log_place, members));
+  std::vector<std::byte> plain(block.encode_end - block.encode_begin);
+  std::span<std::byte> plain_rest(plain);
+  std::span<const std::byte> member_rest(members);
+  for (const EncodedMember& member : block.encoded->members) {
+    GZIPFS_TRY(DecodeMember(member_rest.first(member.member_bytes),
+                            plain_rest.first(member.plain_bytes)));
+    member_rest = member_rest.subspan(member.member_bytes);
+    plain_rest = plain_rest.subspan(member.plain_bytes);
+  }
+  const uint64_t skip = pending.plain_offset - BlockStart(block.index) - block.encode_begin;
+  std::memcpy(pending.out.data(), plain.data() + skip, pending.out.size());
+  return {};
+}
+
+Result<void> ContentImpl::Fetch(BaseFile& base, std::span<PendingRead> pending) {
+  for (const PendingRead& read : pending) {
+    GZIPFS_TRY(read.logged ? FetchLogged(read) : base.Read(read.plain_offset, read.out));
+  }
+  return {};
+}
+
+Result<size_t> ContentImpl::Read(uint64_t plain_offset, std::span<std::byte> out) {
+  SharedLock base_lock(base_lock_);
+  std::vector<PendingRead> pending;
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    if (plain_offset >= plain_bytes_) return 0;
+    out = out.first(std::min<uint64_t>(out.size(), plain_bytes_ - plain_offset));
+    CollectRange(blocks_, plain_offset, out, base_limit_, pending);
+    base = base_;
+  }
+  GZIPFS_TRY(Fetch(*base, pending));
+  return out.size();
+}
+
+Result<void> ContentImpl::ReadSnapshot(const Snapshot& snapshot, uint64_t plain_offset,
+                                       std::span<std::byte> out) {
+  std::vector<PendingRead> pending;
+  {
+    MutexLock lock(mutex_);
+    CollectRange(snapshot.blocks, plain_offset, out, snapshot.base_limit, pending);
+  }
+  return Fetch(*snapshot.base, pending);
+}
+
+Result<void> ContentImpl::Complete(const BlockPtr& block, uint32_t begin, uint32_t end) {
+  SharedLock base_lock(base_lock_);
+  std::vector<PendingRead> pending;
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    const std::span bytes(block->data.get(), block_bytes_);
+    for (const auto& [from, to, is_valid] : block->valid.Pieces(begin, end)) {
+      if (is_valid) continue;
+      CollectBlock(block->beneath, BlockStart(block->index), from, to,
+                   bytes.subspan(from, to - from), base_limit_, pending);
+    }
+    base = base_;
+  }
+  GZIPFS_TRY(Fetch(*base, pending));
+  MutexLock lock(mutex_);
+  block->valid.Add(begin, end);
+  return {};
+}
+
+}  // namespace gzipfs

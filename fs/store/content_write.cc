@@ -1,0 +1,215 @@
+// Writing and truncating: plain bytes go into dirty blocks; a block that is
+// full for the first time goes to the compressors.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "fs/store/content_impl.h"
+#include "fs/sys/at.h"
+
+namespace gzipfs {
+
+Result<void> ContentImpl::CheckWritable() {
+  if (!is_writable_) return Fail(EROFS);
+  if (write_error_) return Fail(write_error_);
+  if (sticky_error_) return Fail(sticky_error_);
+  // Told once: what is in memory stays there, and the next try may succeed.
+  if (append_error_) return Fail(std::exchange(append_error_, {}));
+  return {};
+}
+
+// The block at `block_index` that takes writes; made when there is none, or on
+// top of one that takes no more.
+BlockPtr ContentImpl::MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) {
+  for (;;) {
+    const auto found = blocks_.find(block_index);
+    BlockPtr beneath = found == blocks_.end() ? nullptr : found->second;
+    if (beneath && beneath->IsMutable()) return beneath;
+    if (beneath && beneath->state == DirtyBlock::State::kAppending) {
+      changed_.Wait(mutex_);
+      continue;
+    }
+    // The budget was reserved beforehand; from here on the block owns its part.
+    auto block = std::make_shared<DirtyBlock>(block_index, block_bytes_, store_.budget());
+    reserved_bytes -= block_bytes_;
+    block->was_submitted = beneath != nullptr;
+    block->beneath = std::move(beneath);
+    blocks_[block_index] = block;
+    return block;
+  }
+}
+
+void ContentImpl::WriteBlock(uint64_t block_index, uint32_t begin,
+                             std::span<const std::byte> bytes, uint64_t& reserved_bytes) {
+  const BlockPtr block = MutableBlock(block_index, reserved_bytes);
+  std::memcpy(block->data.get() + begin, bytes.data(), bytes.size());
+  block->valid.Add(begin, begin + static_cast<uint32_t>(bytes.size()));
+  if (BlockStart(block_index) + begin < base_plain_ || !base_->is_conforming()) {
+    mode_ = Mode::kLogged;
+  }
+}
+
+// A block that has all its bytes for the first time is compressed at once,
+// while its writer goes on. In append mode a block that reaches into the base
+// is complete from the base's end on.
+bool ContentImpl::MarkForEncoding(const BlockPtr& block) {
+  if (!block->IsMutable() || block->was_submitted) return false;
+  const uint64_t start = BlockStart(block->index);
+  uint32_t begin = 0;
+  if (mode_ == Mode::kAppend && start < base_plain_) {
+    begin = static_cast<uint32_t>(base_plain_ - start);
+  }
+  if (!block->valid.Covers(begin, static_cast<uint32_t>(block_bytes_))) return false;
+  block->encode_begin = begin;
+  block->encode_end = static_cast<uint32_t>(block_bytes_);
+  block->state = DirtyBlock::State::kEncoding;
+  block->was_submitted = true;
+  return true;
+}
+
+Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
+                                        std::span<const std::byte> bytes) {
+  const uint64_t touched_blocks = bytes.size() / block_bytes_ + 2;
+  uint64_t reserved_bytes = touched_blocks * block_bytes_;
+  if (auto reserved = store_.budget().Reserve(reserved_bytes); !reserved) {
+    return Fail(reserved.error());
+  }
+  std::vector<BlockPtr> full;
+  uint64_t at = 0;
+  Result<void> checked;
+  {
+    MutexLock lock(mutex_);
+    checked = CheckWritable();
+    at = plain_offset.value_or(plain_bytes_);
+    if (checked && at + bytes.size() > kMaxPlainBytes) checked = Fail(EFBIG);
+    for (uint64_t done = 0; checked && done < bytes.size();) {
+      const uint64_t index = (at + done) / block_bytes_;
+      const uint64_t begin = (at + done) % block_bytes_;
+      const uint64_t count = std::min<uint64_t>(bytes.size() - done, block_bytes_ - begin);
+      WriteBlock(index, static_cast<uint32_t>(begin), bytes.subspan(done, count), reserved_bytes);
+      if (BlockPtr& block = blocks_[index]; MarkForEncoding(block)) full.push_back(block);
+      done += count;
+    }
+    if (checked && !bytes.empty()) {
+      plain_bytes_ = std::max(plain_bytes_, at + bytes.size());
+      mtime_ = FileClockNow();
+      is_modified_ = true;
+    }
+  }
+  store_.budget().Release(reserved_bytes);
+  for (BlockPtr& block : full) SubmitEncoding(std::move(block));
+  if (!checked) return Fail(checked.error());
+  return at;
+}
+
+Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte> bytes) {
+  Result<uint64_t> at = WriteImpl(plain_offset, bytes);
+  if (!at) return Fail(at.error());
+  return {};
+}
+
+Result<uint64_t> ContentImpl::WriteAtEnd(std::span<const std::byte> bytes) {
+  return WriteImpl(std::nullopt, bytes);
+}
+
+// Waits until no block is on its way anywhere and nobody writes to the base.
+void ContentImpl::AwaitQuiet() {
+  const auto is_busy = [](const auto& entry) { return entry.second->IsOnItsWay(); };
+  while (appending_ || std::any_of(blocks_.begin(), blocks_.end(), is_busy)) {
+    changed_.Wait(mutex_);
+  }
+}
+
+// Drops what is behind `plain_bytes`. `reserved_bytes` pays for a layer.
+void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
+  blocks_.erase(blocks_.lower_bound((plain_bytes + block_bytes_ - 1) / block_bytes_),
+                blocks_.end());
+  const auto last = blocks_.find(plain_bytes / block_bytes_);
+  if (last == blocks_.end()) return;
+  const auto end = static_cast<uint32_t>(plain_bytes - BlockStart(last->first));
+  BlockPtr& block = last->second;
+  if (block->IsMutable() && !block->beneath) {
+    block->valid.CutAt(end);
+    if (block->valid.empty()) blocks_.erase(last);
+    return;
+  }
+  // Bytes behind the cut must read as zeros if the file grows again, those of
+  // the layers beneath too: zeros on top hide them.
+  auto top = std::make_shared<DirtyBlock>(last->first, block_bytes_, store_.budget());
+  reserved_bytes -= block_bytes_;
+  top->was_submitted = true;
+  top->beneath = block;
+  std::memset(top->data.get() + end, 0, block_bytes_ - end);
+  top->valid.Add(end, static_cast<uint32_t>(block_bytes_));
+  block = std::move(top);
+}
+
+// Cuts the base itself when that loses nothing that should stay: at a member
+// boundary with nothing overwritten before it. Otherwise the cut waits for a
+// checkpoint, and base_limit_ hides what is behind it.
+Result<void> ContentImpl::CutBase(uint64_t plain_bytes) {
+  ExclusiveLock base_lock(base_lock_);
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    if (plain_bytes >= base_plain_ && plain_bytes > 0) return {};
+    const bool may_cut =
+        plain_bytes == 0 || (mode_ == Mode::kAppend && base_->is_conforming());
+    if (!may_cut) {
+      mode_ = Mode::kLogged;
+      return {};
+    }
+    while (appending_) changed_.Wait(mutex_);
+    appending_ = true;
+    base = base_;
+  }
+  Result<bool> is_boundary = base->IsBoundary(plain_bytes);
+  const bool cuts = is_boundary && *is_boundary;
+  Result<void> cut;
+  if (cuts) cut = base->CutAt(plain_bytes);
+  MutexLock lock(mutex_);
+  appending_ = false;
+  changed_.NotifyAll();
+  if (!cut) return cut;
+  if (!cuts) {
+    mode_ = Mode::kLogged;
+    return {};
+  }
+  base_plain_ = base_limit_ = plain_bytes;
+  if (plain_bytes == 0 && blocks_.empty()) {
+    mode_ = Mode::kAppend;
+    log_.reset();
+  }
+  return {};
+}
+
+Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
+  if (plain_bytes > kMaxPlainBytes) return Fail(EFBIG);
+  MutexLock settle_lock(settle_mutex_);
+  uint64_t reserved_bytes = block_bytes_;
+  GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
+  bool is_smaller = false;
+  Result<void> checked;
+  {
+    MutexLock lock(mutex_);
+    append_error_ = {};
+    checked = CheckWritable();
+    is_smaller = plain_bytes < plain_bytes_;
+    if (checked) {
+      if (is_smaller) {
+        AwaitQuiet();
+        CutBlocks(plain_bytes, reserved_bytes);
+        base_limit_ = std::min(base_limit_, plain_bytes);
+      }
+      if (plain_bytes != plain_bytes_) mtime_ = FileClockNow();
+      plain_bytes_ = plain_bytes;
+      is_modified_ = true;
+      if (!base_->is_conforming()) mode_ = Mode::kLogged;
+    }
+  }
+  store_.budget().Release(reserved_bytes);
+  if (!checked) return checked;
+  return is_smaller ? CutBase(plain_bytes) : Result<void>();
+}
+
+}  // namespace gzipfs

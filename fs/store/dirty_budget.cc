@@ -1,0 +1,61 @@
+// The waiting loop prefers blocks already on their way out to relief.
+#include "fs/store/dirty_budget.h"
+
+namespace gzipfs {
+
+Result<void> DirtyBudget::Reserve(uint64_t bytes) {
+  MutexLock lock(mutex_);
+  std::chrono::milliseconds idle{0};
+  while (used_bytes_ > 0 && used_bytes_ + bytes > limit_bytes_) {
+    if (in_progress_ > 0 || !relief_) {
+      changed_.Wait(mutex_);
+      idle = {};
+      continue;
+    }
+    const uint64_t used_before = used_bytes_;
+    std::function<bool()> relief = relief_;
+    lock.Unlock();
+    const bool relieved = relief();
+    lock.Lock();
+    if (relieved || used_bytes_ != used_before || in_progress_ > 0) {
+      idle = {};
+      continue;
+    }
+    // What is held belongs to writers between Reserve and their block, or
+    // cannot be written anywhere.
+    if (idle >= kPatience) return Fail(ENOSPC);
+    if (!changed_.WaitFor(mutex_, kPause)) idle += kPause;
+  }
+  used_bytes_ += bytes;
+  return {};
+}
+
+void DirtyBudget::Release(uint64_t bytes) {
+  if (bytes == 0) return;
+  MutexLock lock(mutex_);
+  used_bytes_ -= bytes;
+  changed_.NotifyAll();
+}
+
+void DirtyBudget::BeginProgress() {
+  MutexLock lock(mutex_);
+  ++in_progress_;
+}
+
+void DirtyBudget::EndProgress() {
+  MutexLock lock(mutex_);
+  --in_progress_;
+  changed_.NotifyAll();
+}
+
+void DirtyBudget::SetRelief(std::function<bool()> relief) {
+  MutexLock lock(mutex_);
+  relief_ = std::move(relief);
+}
+
+uint64_t DirtyBudget::used_bytes() const {
+  MutexLock lock(mutex_);
+  return used_bytes_;
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,173 @@
+// Opening a store: private directory, lock, configuration.
+#include "fs/store/store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <bit>
+
+#include "fs/store/store_config.h"
+#include "fs/sys/at.h"
+#include "fs/sys/directory.h"
+#include "fs/sys/file_lock.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr char kLockName[] = "lock";
+constexpr char kImageDirName[] = "image";
+constexpr char kLogDirName[] = "log";
+constexpr char kImagePrefix[] = "new-";
+
+tl::unexpected<StoreError> Refuse(std::string message) {
+  return tl::unexpected<StoreError>(StoreError{std::move(message)});
+}
+
+Result<UniqueFd> OpenDirectory(FileOps& ops, int dir_fd, const char* name) {
+  return ops.OpenAt(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+// Opens a directory, made first if it is not there.
+Result<UniqueFd> MakeAndOpen(FileOps& ops, int dir_fd, const char* name) {
+  Result<void> made = MakeDirectoryAt(dir_fd, name, 0700);
+  if (!made && made.error().value() != EEXIST) return Fail(made.error());
+  return OpenDirectory(ops, dir_fd, name);
+}
+
+constexpr char kBadBlockSize[] = "block_size must be 64K or a power of two from 128K to 4M";
+
+bool IsBlockSize(uint64_t bytes) {
+  return bytes == kBgzfBlockBytes ||
+         (std::has_single_bit(bytes) && bytes >= kMinLargeBlockBytes &&
+          bytes <= kMaxLargeBlockBytes);
+}
+
+// The number in the lock file, for the message; 0 when there is none.
+long LockHolder(FileOps& ops, int lock_fd) {
+  std::byte text[24] = {};
+  Result<size_t> count = ops.ReadAt(lock_fd, 0, std::span(text).first(sizeof(text) - 1));
+  return count ? std::atol(reinterpret_cast<const char*>(text)) : 0;
+}
+
+}  // namespace
+
+Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
+    : options_(options),
+      ops_(ops),
+      root_fd_(std::move(root_fd)),
+      cache_(options.cache_bytes),
+      budget_(options.dirty_bytes),
+      pool_(options.thread_count ? options.thread_count : UsableCores()) {
+  budget_.SetRelief([this] { return relief_.Relieve(); });
+}
+
+Store::~Store() { budget_.SetRelief(nullptr); }
+
+tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& path,
+                                                             const StoreOptions& options,
+                                                             FileOps& ops) {
+  if (options.block_bytes != 0 && !IsBlockSize(options.block_bytes)) return Refuse(kBadBlockSize);
+  Result<UniqueFd> root = ops.OpenAt(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY, 0);
+  if (!root) {
+    return Refuse(fmt::format("cannot open the store {}: {}", path, root.error().message()));
+  }
+  std::unique_ptr<Store> store(new Store(options, ops, std::move(*root)));
+  if (auto opened = store->OpenPrivate(path); !opened) return Refuse(opened.error().message);
+  return store;
+}
+
+tl::expected<void, StoreError> Store::OpenPrivate(const std::string& path) {
+  const auto fail = [&](const char* what, std::error_code error) {
+    return Refuse(fmt::format("cannot {} {}/{}: {}", what, path, kPrivateDirName,
+                              error.message()));
+  };
+  Result<UniqueFd> private_fd = OpenDirectory(ops_, root_fd_.get(), kPrivateDirName);
+  if (options_.read_only) {
+    // Whatever can be learnt from the private directory; it may be missing.
+    if (private_fd) private_fd_ = std::move(*private_fd);
+    return Configure(path);
+  }
+  if (!private_fd) private_fd = MakeAndOpen(ops_, root_fd_.get(), kPrivateDirName);
+  if (!private_fd) return fail("use", private_fd.error());
+  private_fd_ = std::move(*private_fd);
+  if (auto locked = TakeLock(path); !locked) return locked;
+  if (auto configured = Configure(path); !configured) return configured;
+  Result<UniqueFd> image = MakeAndOpen(ops_, private_fd_.get(), kImageDirName);
+  if (!image) return fail("use", image.error());
+  Result<UniqueFd> log = MakeAndOpen(ops_, private_fd_.get(), kLogDirName);
+  if (!log) return fail("use", log.error());
+  image_dir_fd_ = std::move(*image);
+  log_dir_fd_ = std::move(*log);
+  RemoveStaleImages();
+  return {};
+}
+
+tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
+  Result<UniqueFd> lock =
+      ops_.OpenAt(private_fd_.get(), kLockName, O_CREAT | O_RDWR | O_NOFOLLOW, 0600);
+  if (!lock) {
+    return Refuse(fmt::format("cannot write to the store {}: {}", path, lock.error().message()));
+  }
+  if (Result<void> locked = TryLockFile(lock->get()); !locked) {
+    const long holder = LockHolder(ops_, lock->get());
+    return Refuse(fmt::format("the store {} is already mounted (by process {})", path, holder));
+  }
+  const std::string pid = fmt::format("{:<10}\n", getpid());
+  if (Result<void> written =
+          ops_.WriteAt(lock->get(), 0, std::as_bytes(std::span(pid.data(), pid.size())));
+      !written) {
+    return Refuse(fmt::format("cannot write to the store {}: {}", path,
+                              written.error().message()));
+  }
+  lock_fd_ = std::move(*lock);
+  return {};
+}
+
+// The profile is the store's, fixed when it was made.
+tl::expected<void, StoreError> Store::Configure(const std::string& path) {
+  Result<std::optional<StoreConfig>> found = ReadStoreConfig(ops_, private_fd_.get());
+  if (!found) {
+    return Refuse(fmt::format("cannot read {}/{}/{}: {}", path, kPrivateDirName, kConfigName,
+                              found.error().message()));
+  }
+  StoreConfig config = found->value_or(StoreConfig{});
+  const uint64_t wanted = options_.block_bytes;
+  if (*found && wanted != 0 && wanted != config.block_bytes) {
+    return Refuse(fmt::format("the store {} was made with block_size={}K, which stays", path,
+                              config.block_bytes / kKiB));
+  }
+  if (!*found && wanted != 0) config.block_bytes = wanted;
+  if (!IsBlockSize(config.block_bytes)) return Refuse(kBadBlockSize);
+  block_bytes_ = config.block_bytes;
+  profile_ = block_bytes_ == kBgzfBlockBytes ? Profile::kBgzf : Profile::kLarge;
+  if (!*found && !options_.read_only) {
+    if (Result<void> written = WriteStoreConfig(ops_, private_fd_.get(), config); !written) {
+      return Refuse(fmt::format("cannot write to the store {}: {}", path,
+                                written.error().message()));
+    }
+  }
+  return {};
+}
+
+// Images that no checkpoint finished: nothing refers to them.
+void Store::RemoveStaleImages() {
+  Result<UniqueFd> fd = OpenDirectory(ops_, image_dir_fd_.get(), ".");
+  if (!fd) return;
+  Result<DirectoryStream> stream = DirectoryStream::Open(std::move(*fd));
+  if (!stream) return;
+  for (;;) {
+    Result<std::optional<DirectoryEntry>> entry = stream->Next();
+    if (!entry || !*entry) return;
+    const std::string& name = (*entry)->name;
+    if (name.starts_with(kImagePrefix)) {
+      (void)ops_.UnlinkAt(image_dir_fd_.get(), name.c_str(), 0);
+    }
+  }
+}
+
+std::string Store::UniqueName() {
+  return fmt::format("{}{}-{}", kImagePrefix, getpid(), next_unique_.fetch_add(1));
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,95 @@
+// A store: the directory of base files, and what all of its open files share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "codec/codec.h"
+#include "codec/codec_pool.h"
+#include "codec/gzip_format.h"
+#include "fs/store/block_cache.h"
+#include "fs/store/dirty_budget.h"
+#include "fs/store/relief_list.h"
+#include "fs/sys/file_ops.h"
+#include "fs/sys/unique_fd.h"
+
+namespace gzipfs {
+
+// The directory inside the store that is ours; never shown in the mount.
+inline constexpr char kPrivateDirName[] = ".gzipfs";
+
+// Bounds (invariant 12). Every queue, cache and buffer of the store is under
+// one of these or under StoreOptions.
+inline constexpr uint64_t kDefaultCacheBytes = 64 * kMiB;
+inline constexpr uint64_t kDefaultDirtyBytes = 64 * kMiB;
+
+struct StoreOptions {
+  bool read_only = false;
+  int level = kDefaultLevel;              // kLevelFast or 1..kMaxLevel
+  uint64_t block_bytes = 0;               // 0: as the store was made, 64 KiB for a new one
+  unsigned thread_count = 0;              // workers; 0: one for each usable core
+  uint64_t cache_bytes = kDefaultCacheBytes;
+  uint64_t dirty_bytes = kDefaultDirtyBytes;
+};
+
+// Why a store cannot be used, in a sentence for a person.
+struct StoreError {
+  std::string message;
+};
+
+// An opened and, unless read-only, locked store. Thread-safe after Open.
+class Store {
+ public:
+  // Opens the directory `path`; creates the private directory at first use,
+  // takes the writer's lock (kept until the object goes), reads or writes the
+  // store's configuration. Changes nothing when it fails.
+  static tl::expected<std::unique_ptr<Store>, StoreError> Open(const std::string& path,
+                                                               const StoreOptions& options,
+                                                               FileOps& ops);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  int root_fd() const { return root_fd_.get(); }           // O_PATH | O_DIRECTORY
+  int image_dir_fd() const { return image_dir_fd_.get(); }  // -1 when read-only
+  int log_dir_fd() const { return log_dir_fd_.get(); }      // -1 when read-only
+  bool read_only() const { return options_.read_only; }
+  int level() const { return options_.level; }
+  Profile profile() const { return profile_; }
+  uint64_t block_bytes() const { return block_bytes_; }
+
+  FileOps& ops() const { return ops_; }
+  CodecPool& pool() { return pool_; }
+  BlockCache& cache() { return cache_; }
+  DirtyBudget& budget() { return budget_; }
+  ReliefList& relief() { return relief_; }
+
+  // A name for a temporary file in the private directory, unique in this process.
+  std::string UniqueName();
+
+ private:
+  Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
+  tl::expected<void, StoreError> OpenPrivate(const std::string& path);
+  tl::expected<void, StoreError> TakeLock(const std::string& path);
+  tl::expected<void, StoreError> Configure(const std::string& path);
+  void RemoveStaleImages();
+
+  StoreOptions options_;
+  FileOps& ops_;
+  UniqueFd root_fd_;
+  UniqueFd private_fd_;
+  UniqueFd image_dir_fd_;
+  UniqueFd log_dir_fd_;
+  UniqueFd lock_fd_;
+  Profile profile_ = Profile::kBgzf;
+  uint64_t block_bytes_ = kBgzfBlockBytes;
+  std::atomic<uint64_t> next_unique_{0};
+  BlockCache cache_;
+  DirtyBudget budget_;
+  ReliefList relief_;
+  CodecPool pool_;
+};
+
+}  // namespace gzipfs

@@ -1,0 +1,15 @@
+// flock rather than a record lock: it belongs to the open file, not to the
+// process, and is seen through every path and mount namespace.
+#include "fs/sys/file_lock.h"
+
+#include <sys/file.h>
+
+#include "fs/sys/retry.h"
+
+namespace gzipfs {
+
+Result<void> TryLockFile(int fd) {
+  return CheckCall([&] { return ::flock(fd, LOCK_EX | LOCK_NB); });
+}
+
+}  // namespace gzipfs

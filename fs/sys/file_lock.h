@@ -1,0 +1,16 @@
+// A lock on a file that the kernel drops when its holder dies.
+#pragma once
+
+#include <sys/types.h>
+
+#include "codec/base/result.h"
+#include "fs/sys/unique_fd.h"
+
+namespace gzipfs {
+
+// Takes an exclusive lock (flock(2)) on the open file `fd`, without waiting;
+// it goes with the last descriptor of that open file. EWOULDBLOCK when
+// somebody has it.
+Result<void> TryLockFile(int fd);
+
+}  // namespace gzipfs

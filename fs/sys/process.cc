@@ -1,0 +1,104 @@
+// posix_spawn rather than fork, so that threads do not matter.
+#include "fs/sys/process.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "fs/sys/stderr_capture.h"
+#include "fs/sys/stream.h"
+
+namespace gzipfs {
+namespace {
+
+// For the signal handler alone, hence plain bytes: the path, and whether it
+// is to be removed.
+char removable_path[PATH_MAX];
+std::atomic<bool> has_removable_path{false};
+
+void RemoveAndEnd(int signal_number) {
+  if (has_removable_path) ::unlink(removable_path);
+  ::signal(signal_number, SIG_DFL);
+  ::raise(signal_number);
+}
+
+}  // namespace
+
+Result<int> WaitForChild(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return Fail(errno);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+Result<ProgramResult> RunProgram(const std::vector<std::string>& words) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  StderrCapture capture;
+  pid_t pid = 0;
+  const int error =
+      ::posix_spawnp(&pid, arguments[0], nullptr, nullptr, arguments.data(), environ);
+  if (error != 0) return Fail(error);
+  const Result<int> status = WaitForChild(pid);
+  if (!status) return Fail(status.error());
+  return ProgramResult{.exit_status = *status, .error_text = capture.End()};
+}
+
+Result<UniqueFd> WatchProcess(pid_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) return Fail(errno);
+  return fd;
+}
+
+Result<void> WaitForExit(int watch_fd) {
+  pollfd event{.fd = watch_fd, .events = POLLIN, .revents = 0};
+  while (::poll(&event, 1, -1) < 0) {
+    if (errno != EINTR) return Fail(errno);
+  }
+  return {};
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Result<void> DetachStandardStreams(bool keep_stderr) {
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) return Fail(errno);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fd == STDERR_FILENO && keep_stderr) continue;
+    if (::dup2(null.get(), fd) < 0) return Fail(errno);
+  }
+  return {};
+}
+
+void RemoveOnSignal(const std::string& path) {
+  has_removable_path = false;
+  if (path.empty() || path.size() >= sizeof removable_path) return;
+  ::strcpy(removable_path, path.c_str());
+  has_removable_path = true;
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+    struct sigaction old {};
+    if (::sigaction(signal_number, nullptr, &old) != 0 || old.sa_handler != SIG_DFL) continue;
+    struct sigaction action {};
+    action.sa_handler = RemoveAndEnd;
+    ::sigaction(signal_number, &action, nullptr);
+  }
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,44 @@
+// Processes, their limits and their standard streams.
+//
+// Errors are errno values of the system category.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "codec/base/result.h"
+#include "fs/sys/unique_fd.h"
+
+namespace gzipfs {
+
+struct ProgramResult {
+  int exit_status = 0;     // 128 + N when signal N ended it
+  std::string error_text;  // the last line it wrote to stderr
+};
+
+// Runs `words` (a program found in PATH, and its arguments) to its end.
+Result<ProgramResult> RunProgram(const std::vector<std::string>& words);
+
+// A descriptor that becomes readable when process `pid` ends (pidfd_open(2)).
+// ESRCH when there is none.
+Result<UniqueFd> WatchProcess(pid_t pid);
+// Waits for the end of the process that WatchProcess gave `watch_fd` for.
+Result<void> WaitForExit(int watch_fd);
+
+// Lets this process open as many files as its hard limit allows.
+void RaiseDescriptorLimit();
+
+// Points stdin and stdout at /dev/null, and stderr, too, unless it is kept.
+Result<void> DetachStandardStreams(bool keep_stderr);
+
+// Waits for the end of a child; its exit status, 128 + N when signal N ended it.
+Result<int> WaitForChild(pid_t pid);
+
+// From here on SIGINT, SIGTERM, SIGHUP and SIGPIPE remove the file `path`
+// before they end the process as usual; an empty path ends that. One path per
+// process; for programs, not for daemons.
+void RemoveOnSignal(const std::string& path);
+
+}  // namespace gzipfs

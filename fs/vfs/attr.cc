@@ -1,0 +1,37 @@
+// From a base's attributes to those in the mount.
+#include "fs/vfs/attr.h"
+
+#include "codec/base/units.h"
+#include "fs/sys/at.h"
+
+namespace gzipfs {
+namespace {
+
+// The size of transfers that suits a file in gzip form: one block.
+constexpr blksize_t kPreferredBytes = 64 * kKiB;
+
+}  // namespace
+
+struct stat ShownAttr(const Inode& inode, const struct stat& base, uint64_t plain_bytes) {
+  struct stat shown = base;
+  shown.st_ino = inode.shown_ino();
+  if (inode.is_gzip()) {
+    shown.st_size = static_cast<off_t>(plain_bytes);
+    shown.st_blksize = kPreferredBytes;
+  }
+  return shown;
+}
+
+Result<struct stat> ShownAttrOfOpen(const Inode& inode, const Content& content) {
+  const auto base = content.StatBase();
+  if (!base) return Fail(base.error());
+  struct stat shown = ShownAttr(inode, *base, content.plain_bytes());
+  if (const auto mtime = content.pending_mtime()) shown.st_mtim = *mtime;
+  return shown;
+}
+
+timespec ResolveTime(const timespec& time) {
+  return time.tv_nsec == UTIME_NOW ? FileClockNow() : time;
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,174 @@
+// Every inode the kernel knows, by node id and by base.
+//
+// An inode stays while the kernel has looked it up (lookup count), while a
+// child or an open file refers to it, and while somebody works with it. A
+// million of them cost less than 512 bytes each and no descriptor.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "codec/base/mutex.h"
+#include "codec/base/result.h"
+#include "fs/vfs/inode.h"
+
+namespace gzipfs {
+
+// Names kept for one inode; of a file with more links, the newest.
+inline constexpr size_t kMaxAliases = 8;
+
+// What to do when the base of an entry is known already.
+enum class IfKnown {
+  kKeep,            // it is the known inode
+  kRefuseChanged,   // but if it seems to have been changed behind the mount, none is entered
+  kReplaceChanged,  // but if it was changed behind the mount, it becomes a new one, because
+                    // the kernel would keep the old size of a file it writes back itself
+  kReplace,         // it was made just now: the known one is gone and its number was reused
+};
+
+// A name of an inode in the store.
+struct StorePlace {
+  InodeRef parent;
+  std::string store_name;
+};
+
+// Thread-safe. No system call happens under its mutex, which is innermost:
+// nothing else is locked while it is held.
+class InodeTable {
+ public:
+  // `root` is the store's directory; node kRootNodeId, known for good. At most
+  // `pin_limit` inodes without a name keep a descriptor.
+  InodeTable(const struct stat& root, size_t pin_limit);
+  ~InodeTable();
+  InodeTable(const InodeTable&) = delete;
+  InodeTable& operator=(const InodeTable&) = delete;
+
+  // ESTALE when the kernel does not know `id`.
+  Result<InodeRef> Get(NodeId id) EXCLUDES(mutex_);
+
+  // The inode of the entry `store_name` of `parent` with attributes `base`:
+  // the known one, or a new one. Its lookup count goes up by one. Null only
+  // with kRefuseChanged.
+  InodeRef Enter(const InodeRef& parent, std::string_view store_name, const struct stat& base,
+                 Form form, IfKnown if_known) EXCLUDES(mutex_);
+  // The known inode of that entry, or null.
+  InodeRef Find(const InodeRef& parent, std::string_view store_name, const struct stat& base,
+                Form form) EXCLUDES(mutex_);
+  // The kernel was told of the inode once more.
+  void AddLookup(const InodeRef& inode) EXCLUDES(mutex_);
+  // The kernel forgets `count` lookups.
+  void Forget(NodeId id, uint64_t count) EXCLUDES(mutex_);
+
+  // The newest known name; nullopt when there is none.
+  std::optional<StorePlace> PlaceOf(const InodeRef& inode) EXCLUDES(mutex_);
+  bool HasPlace(const InodeRef& inode, const StorePlace& place) EXCLUDES(mutex_);
+  void AddPlace(const InodeRef& inode, const InodeRef& parent, std::string_view store_name)
+      EXCLUDES(mutex_);
+  // The inode no longer has that name.
+  void RemovePlace(const InodeRef& inode, const InodeRef& parent, std::string_view store_name)
+      EXCLUDES(mutex_);
+  // The name was removed from the store. When `is_last_link`, the base's inode
+  // number may be given to another file from now on.
+  void NameRemoved(const InodeRef& inode, const InodeRef& parent, std::string_view store_name,
+                   bool is_last_link) EXCLUDES(mutex_);
+  // The inode is about to lose its last known name: `fd` (O_PATH) keeps it
+  // until it is forgotten, unless there are too many of these already.
+  void Pin(const InodeRef& inode, UniqueFd fd) EXCLUDES(mutex_);
+  // The descriptor of an inode without a name; -1 when there is none. Valid
+  // while the reference is held.
+  int PinOf(const InodeRef& inode) EXCLUDES(mutex_);
+
+  bool IsBaseOf(const InodeRef& inode, const struct stat& base) EXCLUDES(mutex_);
+  // Between the two, whatever `place` leads to is the inode's base.
+  void BeginReplace(const InodeRef& inode, const StorePlace& place) EXCLUDES(mutex_);
+  void EndReplace(const InodeRef& inode) EXCLUDES(mutex_);
+  // The inode's base is another one now.
+  void Rekey(const InodeRef& inode, const struct stat& new_base) EXCLUDES(mutex_);
+
+  // An open file begins to stand for the inode, or has ended to. False when the
+  // inode made way for another one and must not be opened any more.
+  bool SetOpen(const InodeRef& inode) EXCLUDES(mutex_);
+  void SetClosed(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes)
+      EXCLUDES(mutex_);
+  // The same when the base's state is not known: opening or settling failed.
+  void SetClosedInDoubt(const InodeRef& inode) EXCLUDES(mutex_);
+
+  // The plain size found earlier for just this state of the base.
+  std::optional<uint64_t> KnownPlainBytes(const InodeRef& inode, const struct stat& base)
+      EXCLUDES(mutex_);
+  // Whether the base in this state is known to be a gzip file.
+  bool IsKnownGzip(const struct stat& base) EXCLUDES(mutex_);
+  // The base was seen like this. When it was changed behind the mount, it is
+  // remembered only with `even_if_changed`; else Enter shall notice it, too.
+  void Remember(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes,
+                bool even_if_changed) EXCLUDES(mutex_);
+  // The attributes of the closed base were changed by us, its bytes were not.
+  void NoteOwnChange(const InodeRef& inode, const struct stat& before, const struct stat& after)
+      EXCLUDES(mutex_);
+  // True when pages the kernel has of the closed file are still right. Ends
+  // the doubt about them: the kernel drops them on false.
+  bool MayKeepPages(const InodeRef& inode, const struct stat& base) EXCLUDES(mutex_);
+
+  // st_ino for an entry that may or may not be known.
+  uint64_t ShownInoOf(const struct stat& base, Form form) EXCLUDES(mutex_);
+
+  size_t inode_count() const EXCLUDES(mutex_);
+
+ private:
+  friend class InodeRef;
+  struct KeyHash {
+    using is_transparent = void;
+    size_t operator()(const BaseKey& key) const;
+    size_t operator()(const Inode* inode) const { return (*this)(inode->key_); }
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    bool operator()(const Inode* a, const Inode* b) const { return a->key_ == b->key_; }
+    bool operator()(const BaseKey& a, const Inode* b) const { return a == b->key_; }
+    bool operator()(const Inode* a, const BaseKey& b) const { return a->key_ == b; }
+  };
+  struct Replacement {
+    Inode* inode;
+    Inode* parent;
+    std::string store_name;
+  };
+  using Garbage = std::vector<std::unique_ptr<Inode>>;
+
+  void Release(Inode* inode) EXCLUDES(mutex_);
+  InodeRef RefTo(Inode* inode) REQUIRES(mutex_);
+  Inode* FindKey(const BaseKey& key) REQUIRES(mutex_);
+  Inode* FindEntry(const Inode* parent, std::string_view store_name, const BaseKey& key)
+      REQUIRES(mutex_);
+  bool WasChangedOutside(const Inode& inode, const struct stat& base) const REQUIRES(mutex_);
+  Inode* Make(const BaseKey& key) REQUIRES(mutex_);
+  void Detach(Inode* inode) REQUIRES(mutex_);
+  void SetKey(Inode* inode, const BaseKey& key) REQUIRES(mutex_);
+  void AddAlias(Inode* inode, Inode* parent, std::string_view store_name, Garbage& garbage)
+      REQUIRES(mutex_);
+  void RemoveAlias(Inode* inode, const Inode* parent, std::string_view store_name,
+                   Garbage& garbage) REQUIRES(mutex_);
+  void DropRef(Inode* inode, Garbage& garbage) REQUIRES(mutex_);
+  void CollectIfUnused(Inode* inode, Garbage& garbage) REQUIRES(mutex_);
+  static bool BorrowsIno(const Inode& inode);
+  uint64_t ChooseShownIno(const BaseKey& key, NodeId id) REQUIRES(mutex_);
+
+  const size_t pin_limit_;
+
+  mutable Mutex mutex_;
+  std::unordered_map<NodeId, std::unique_ptr<Inode>> by_id_ GUARDED_BY(mutex_);
+  std::unordered_set<Inode*, KeyHash, KeyEqual> by_key_ GUARDED_BY(mutex_);
+  // st_ino values shown for inodes whose base has another one by now.
+  std::unordered_multiset<uint64_t> borrowed_inos_ GUARDED_BY(mutex_);
+  std::vector<Replacement> replacements_ GUARDED_BY(mutex_);  // nearly always empty
+  NodeId next_id_ GUARDED_BY(mutex_) = kRootNodeId + 1;
+  size_t pin_count_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace gzipfs

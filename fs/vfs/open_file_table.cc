@@ -1,0 +1,279 @@
+// Opening, joining and closing of files.
+//
+// A file is in the table from before its base is opened (others wait for that)
+// until it is settled and unused. It leaves only if nobody came between the
+// last look at it and its removal; whoever came looks again when he goes.
+#include "fs/vfs/open_file_table.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+namespace gzipfs {
+namespace {
+
+// Errors that say the disk or the process is short of something, now: what is
+// not settled stays in memory and is tried again.
+bool MayPass(int error) {
+  return error == ENOSPC || error == EDQUOT || error == ENOMEM || error == EMFILE ||
+         error == ENFILE || error == EAGAIN;
+}
+
+// Errors that say the file may be read but not written.
+bool IsReadOnlyError(int error) {
+  return error == EACCES || error == EROFS || error == EPERM || error == ETXTBSY;
+}
+
+}  // namespace
+
+OpenFileRef::~OpenFileRef() {
+  if (file_) table_->Release(file_);
+}
+
+OpenFileTable::OpenFileTable(NameSpace& names)
+    : names_(names), settler_([this](const FilePtr& file) { return SettleUnused(file); }) {}
+
+Result<OpenedFile> OpenFileTable::Open(const InodeRef& inode, bool wants_write) {
+  auto joined = Join(inode, wants_write);
+  if (!joined) return Fail(joined.error());
+  if (!joined->needs_opening) return OpenedFile{OpenFileRef(this, joined->file), true};
+  auto base = OpenBase(*joined->file, wants_write);
+  if (!base) {
+    CancelOpen(joined->file);
+    return Fail(base.error());
+  }
+  const bool keeps_pages = base->keeps_pages;
+  FinishOpen(joined->file, std::move(*base));
+  return OpenedFile{OpenFileRef(this, joined->file), keeps_pages};
+}
+
+Result<OpenFileRef> OpenFileTable::OpenNew(const InodeRef& inode, UniqueFd fd) {
+  Result<FilePtr> file = Fail(EEXIST);
+  {
+    const MutexLock lock(mutex_);
+    if (!files_.contains(inode->id())) file = AddFile(inode);
+  }
+  if (!file) return Fail(file.error());
+  auto base = OpenBaseWith(**file, std::move(fd), true, true);
+  if (!base) {
+    CancelOpen(*file);
+    return Fail(base.error());
+  }
+  FinishOpen(*file, std::move(*base));
+  return OpenFileRef(this, *file);
+}
+
+OpenFileRef OpenFileTable::Find(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  const auto found = files_.find(inode->id());
+  if (found == files_.end() || found->second->state_ == OpenFile::State::kOpening) return {};
+  ++found->second->user_count_;
+  ++found->second->open_count_;
+  return OpenFileRef(this, found->second);
+}
+
+Result<OpenFileTable::Joined> OpenFileTable::Join(const InodeRef& inode, bool wants_write) {
+  const MutexLock lock(mutex_);
+  while (true) {
+    const auto found = files_.find(inode->id());
+    if (found == files_.end()) {
+      auto file = AddFile(inode);
+      if (!file) return Fail(file.error());
+      return Joined{std::move(*file), true};
+    }
+    const FilePtr& file = found->second;
+    if (file->state_ == OpenFile::State::kOpening || (wants_write && file->is_reopening_)) {
+      changed_.Wait(mutex_);
+      continue;
+    }
+    ++file->user_count_;
+    ++file->open_count_;
+    // Opened for reading when it could not be written; perhaps now it can.
+    const bool needs_reopening = wants_write && !file->is_writable();
+    file->is_reopening_ = needs_reopening;
+    return Joined{file, needs_reopening};
+  }
+}
+
+Result<OpenFileTable::FilePtr> OpenFileTable::AddFile(const InodeRef& inode) {
+  if (!names_.inodes().SetOpen(inode)) return Fail(ESTALE);
+  auto file = std::make_shared<OpenFile>(names_, inode);
+  files_.emplace(inode->id(), file);
+  return file;
+}
+
+Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool wants_write) {
+  constexpr int kFlags = O_NOCTTY | O_NONBLOCK;  // it may have become a fifo behind our back
+  const bool may_write = !names_.store().read_only();
+  if (wants_write && !may_write) return Fail(EROFS);
+  bool is_writable = may_write;
+  Result<UniqueFd> fd = Fail(EROFS);
+  {
+    const SharedLock lock(names_.lock);
+    if (may_write) fd = names_.OpenBase(file.inode_, O_RDWR | kFlags);
+    if (!fd && !wants_write && IsReadOnlyError(ErrnoOf(fd.error()))) {
+      fd = names_.OpenBase(file.inode_, O_RDONLY | kFlags);
+      is_writable = false;
+    }
+  }
+  if (!fd) return Fail(fd.error());
+  return OpenBaseWith(file, std::move(*fd), is_writable, false);
+}
+
+Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, UniqueFd fd,
+                                                              bool is_writable, bool is_new) {
+  const auto base = names_.store().ops().Stat(fd.get());
+  if (!base) return Fail(base.error());
+  OpenedBase opened{.content = nullptr,
+                    .raw_fd = nullptr,
+                    .is_writable = is_writable,
+                    .keeps_pages = names_.inodes().MayKeepPages(file.inode_, *base)};
+  if (!file.is_gzip()) {
+    opened.raw_fd = std::make_shared<const UniqueFd>(std::move(fd));
+    return opened;
+  }
+  auto content =
+      OpenContent(names_.store(), std::move(fd), is_writable, is_new, file.place_);
+  if (!content) return Fail(content.error());
+  opened.content = std::move(*content);
+  return opened;
+}
+
+void OpenFileTable::FinishOpen(const FilePtr& file, OpenedBase base) {
+  {
+    const MutexLock lock(file->mutex_);
+    file->content_.swap(base.content);
+    file->raw_fd_.swap(base.raw_fd);
+    file->is_writable_ = base.is_writable;
+  }
+  {
+    const MutexLock lock(mutex_);
+    file->state_ = OpenFile::State::kOpen;
+    file->is_reopening_ = false;
+  }
+  changed_.NotifyAll();
+}
+
+void OpenFileTable::CancelOpen(const FilePtr& file) {
+  bool was_open;
+  {
+    const MutexLock lock(mutex_);
+    was_open = file->state_ == OpenFile::State::kOpen;
+    file->is_reopening_ = false;
+    if (!was_open) {
+      files_.erase(file->inode_->id());
+      names_.inodes().SetClosedInDoubt(file->inode_);
+    }
+  }
+  changed_.NotifyAll();
+  if (was_open) Release(file);
+}
+
+void OpenFileTable::Release(const FilePtr& file) {
+  {
+    const MutexLock lock(mutex_);
+    if (--file->user_count_ > 0) return;
+  }
+  CloseUnused(file);
+}
+
+void OpenFileTable::CloseUnused(const FilePtr& file) {
+  uint64_t open_count;
+  {
+    const MutexLock lock(mutex_);
+    // The settler closes it when it is through; until then it may still have
+    // the base's times to set.
+    if (file->user_count_ > 0 || file->is_queued_) return;
+    open_count = file->open_count_;
+  }
+  const auto content = file->content();
+  if (!content || content->IsSettled()) {
+    Drop(file, open_count, false);
+    return;
+  }
+  {
+    const MutexLock lock(mutex_);
+    if (file->user_count_ > 0 || file->is_queued_) return;
+    file->is_queued_ = true;
+  }
+  if (settler_.Add(file)) return;
+  if (!SettleUnused(file)) settler_.AddLater(file);
+}
+
+bool OpenFileTable::SettleUnused(const FilePtr& file) {
+  const auto content = file->content();
+  const auto settled = content->Settle();
+  if (!settled) {
+    spdlog::error("{}: not settled: {}", names_.DescribePlace(file->inode_),
+                  settled.error().message());
+    if (MayPass(ErrnoOf(settled.error()))) return false;
+  }
+  uint64_t open_count;
+  {
+    const MutexLock lock(mutex_);
+    file->is_queued_ = false;
+    if (file->user_count_ > 0) return true;  // the last of them closes it
+    open_count = file->open_count_;
+  }
+  if (settled && !content->IsSettled()) {
+    CloseUnused(file);  // used and left again meanwhile
+  } else {
+    Drop(file, open_count, !settled);
+  }
+  return true;
+}
+
+// Removes the file if nobody has come since `open_count` was read.
+void OpenFileTable::Drop(const FilePtr& file, uint64_t open_count, bool is_in_doubt) {
+  const auto content = file->content();
+  const auto raw_fd = file->raw_fd();
+  const auto base = content ? content->StatBase() : names_.store().ops().Stat(raw_fd->get());
+  const uint64_t plain_bytes = content ? content->plain_bytes() : base ? base->st_size : 0;
+  const MutexLock lock(mutex_);
+  if (file->user_count_ > 0 || file->is_queued_ || file->open_count_ != open_count) return;
+  const auto found = files_.find(file->inode_->id());
+  if (found == files_.end() || found->second != file) return;
+  files_.erase(found);
+  if (base && !is_in_doubt) {
+    names_.inodes().SetClosed(file->inode_, *base, plain_bytes);
+  } else {
+    names_.inodes().SetClosedInDoubt(file->inode_);
+  }
+}
+
+Result<void> OpenFileTable::SettleAll() {
+  std::vector<OpenFileRef> all;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [id, file] : files_) {
+      if (file->state_ == OpenFile::State::kOpening) continue;
+      ++file->user_count_;
+      ++file->open_count_;
+      all.emplace_back(this, file);
+    }
+  }
+  Result<void> first_error;
+  for (const OpenFileRef& file : all) {
+    const auto content = file->content();
+    if (!content || content->IsSettled()) continue;
+    const auto settled = content->Settle();
+    if (!settled && first_error) first_error = settled;
+  }
+  return first_error;
+}
+
+size_t OpenFileTable::open_count() const {
+  const MutexLock lock(mutex_);
+  return files_.size();
+}
+
+size_t OpenFileTable::unsettled_count() const {
+  const MutexLock lock(mutex_);
+  size_t count = 0;
+  for (const auto& [id, file] : files_) {
+    const auto content = file->content();
+    if (content && !content->IsSettled()) ++count;
+  }
+  return count;
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,107 @@
+// Changing attributes.
+//
+// Of an open file in gzip form the base's descriptor is asked of its content,
+// which keeps a checkpoint from replacing the base meanwhile. Of any other
+// object an O_PATH descriptor does. If the file was opened while that was
+// done, it is done again the first way: all of these changes can be repeated.
+#include <fcntl.h>
+
+#include "fs/sys/at.h"
+#include "fs/vfs/vfs.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr timespec kOmit{.tv_sec = 0, .tv_nsec = UTIME_OMIT};
+
+}  // namespace
+
+Result<struct stat> Vfs::SetAttr(const Caller& caller, NodeId id, const AttrChanges& changes,
+                                 FileHandle* handle) {
+  if (store_.read_only()) return Fail(EROFS);
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  // A change of the owner clears the set-id bits, one of the size moves the
+  // modification time: so in this order.
+  GZIPFS_TRY(ChangeOwnerAndMode(*inode, changes));
+  if (changes.plain_bytes) GZIPFS_TRY(ChangeSize(caller, *inode, *changes.plain_bytes, handle));
+  GZIPFS_TRY(ChangeInodeTimes(*inode, changes));
+  return AttrOf(*inode);
+}
+
+Result<void> Vfs::ChangeBase(const InodeRef& inode,
+                             const std::function<Result<void>(int fd)>& change) {
+  auto file = files_.Find(inode);
+  if (!file) {
+    GZIPFS_TRY(ChangeClosedBase(inode, change));
+    file = files_.Find(inode);
+    if (!file) return {};
+  }
+  if (file->is_gzip()) return file->content()->WithBaseFd(change);
+  return change(file->raw_fd()->get());
+}
+
+// Keeps what is known of the base's contents, which do not change.
+Result<void> Vfs::ChangeClosedBase(const InodeRef& inode,
+                                   const std::function<Result<void>(int fd)>& change) {
+  Result<UniqueFd> fd = Fail(ESTALE);
+  {
+    const SharedLock lock(names_.lock);
+    fd = names_.OpenBase(inode, O_PATH);
+  }
+  if (!fd) return Fail(fd.error());
+  if (!inode->is_regular()) return change(fd->get());
+  const auto before = ops().Stat(fd->get());
+  if (!before) return Fail(before.error());
+  GZIPFS_TRY(change(fd->get()));
+  const auto after = ops().Stat(fd->get());
+  if (after) inodes().NoteOwnChange(inode, *before, *after);
+  return {};
+}
+
+Result<void> Vfs::ChangeOwnerAndMode(const InodeRef& inode, const AttrChanges& changes) {
+  if (!changes.uid && !changes.gid && !changes.mode) return {};
+  return ChangeBase(inode, [&](int fd) -> Result<void> {
+    if (changes.uid || changes.gid) {
+      GZIPFS_TRY(ChangeOwner(fd, changes.uid.value_or(static_cast<uid_t>(-1)),
+                             changes.gid.value_or(static_cast<gid_t>(-1))));
+    }
+    if (changes.mode) GZIPFS_TRY(ChangeMode(fd, *changes.mode & 07777));
+    return {};
+  });
+}
+
+Result<void> Vfs::ChangeSize(const Caller& caller, const InodeRef& inode, uint64_t plain_bytes,
+                             FileHandle* handle) {
+  if (!inode->is_regular()) return Fail(inode->is_directory() ? EISDIR : EINVAL);
+  if (handle != nullptr && handle->may_write) {
+    GZIPFS_TRY(Truncate(*handle->file, plain_bytes));
+    return DropSetIds(caller, *handle->file);
+  }
+  const auto opened = files_.Open(inode, true);
+  if (!opened) return Fail(opened.error());
+  GZIPFS_TRY(Truncate(*opened->file, plain_bytes));
+  GZIPFS_TRY(DropSetIds(caller, *opened->file));
+  const auto content = opened->file->content();
+  return content ? content->Flush() : Result<void>();
+}
+
+Result<void> Vfs::ChangeInodeTimes(const InodeRef& inode, const AttrChanges& changes) {
+  if (!changes.atime && !changes.mtime) return {};
+  std::optional<timespec> atime = changes.atime;
+  std::optional<timespec> mtime = changes.mtime;
+  if (atime) *atime = ResolveTime(*atime);
+  if (mtime) *mtime = ResolveTime(*mtime);
+  const timespec times[2] = {atime.value_or(kOmit), mtime.value_or(kOmit)};
+  const auto change = [&](int fd) { return ChangeTimes(fd, times); };
+  auto file = files_.Find(inode);
+  if (!file) {
+    GZIPFS_TRY(ChangeClosedBase(inode, change));
+    file = files_.Find(inode);
+    if (!file) return {};
+  }
+  if (file->is_gzip()) return file->content()->SetTimes(atime, mtime);
+  return change(file->raw_fd()->get());
+}
+
+}  // namespace gzipfs

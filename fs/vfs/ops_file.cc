@@ -1,0 +1,122 @@
+// Operations on open files.
+#include <fcntl.h>
+
+#include "fs/sys/at.h"
+#include "fs/vfs/vfs.h"
+
+namespace gzipfs {
+namespace {
+
+bool WantsWrite(int flags) {
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
+}
+
+}  // namespace
+
+Result<Opened> Vfs::Open(const Caller& caller, NodeId id, int flags) {
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  if (!(*inode)->is_regular()) return Fail((*inode)->is_directory() ? EISDIR : EINVAL);
+  auto opened = files_.Open(*inode, WantsWrite(flags));
+  if (!opened) return Fail(opened.error());
+  if ((flags & O_TRUNC) != 0) {
+    GZIPFS_TRY(Truncate(*opened->file, 0));
+    GZIPFS_TRY(DropSetIds(caller, *opened->file));
+  }
+  return MakeHandle(std::move(*opened), flags);
+}
+
+Opened Vfs::MakeHandle(OpenedFile opened, int flags) {
+  auto handle = std::make_unique<FileHandle>(
+      FileHandle{.file = std::move(opened.file),
+                 .may_write = WantsWrite(flags),
+                 .appends = (flags & O_APPEND) != 0 && !writeback_,
+                 .writes_synced = (flags & (O_SYNC | O_DSYNC)) != 0});
+  return {file_handles_.Add(std::move(handle)), opened.keeps_pages};
+}
+
+Result<size_t> Vfs::Read(FileHandle& handle, uint64_t plain_offset, std::span<std::byte> out) {
+  if (const auto content = handle.file->content()) return content->Read(plain_offset, out);
+  return ops().ReadAt(handle.file->raw_fd()->get(), plain_offset, out);
+}
+
+Result<void> Vfs::Write(const Caller* caller, FileHandle& handle, uint64_t plain_offset,
+                        std::span<const std::byte> bytes) {
+  const bool appends = handle.appends && caller != nullptr;
+  if (caller != nullptr) GZIPFS_TRY(DropSetIds(*caller, *handle.file));
+  if (const auto content = handle.file->content()) {
+    if (appends) {
+      const auto written = content->WriteAtEnd(bytes);
+      if (!written) return Fail(written.error());
+    } else {
+      GZIPFS_TRY(content->Write(plain_offset, bytes));
+    }
+  } else {
+    GZIPFS_TRY(WriteRaw(handle.file->raw_fd()->get(), plain_offset, bytes, appends));
+  }
+  return handle.writes_synced && caller != nullptr ? Sync(handle, true) : Result<void>();
+}
+
+Result<void> Vfs::WriteRaw(int fd, uint64_t plain_offset, std::span<const std::byte> bytes,
+                           bool appends) {
+  if (!appends) return ops().WriteAt(fd, plain_offset, bytes);
+  const auto base = ops().Stat(fd);
+  if (!base) return Fail(base.error());
+  return ops().WriteAt(fd, static_cast<uint64_t>(base->st_size), bytes);
+}
+
+// What the kernel does on its own filesystems for whoever lacks CAP_FSETID:
+// set-user-id goes, and set-group-id where it is one (with group execution).
+Result<void> Vfs::DropSetIds(const Caller& caller, const OpenFile& file) {
+  if (caller.uid == 0) return {};
+  const auto content = file.content();
+  const auto base = content ? content->StatBase() : ops().Stat(file.raw_fd()->get());
+  if (!base) return Fail(base.error());
+  mode_t mode = base->st_mode & ~S_ISUID;
+  if ((mode & S_IXGRP) != 0) mode &= ~S_ISGID;
+  if (mode == base->st_mode) return {};
+  GZIPFS_TRY(ChangeBase(file.inode(), [&](int fd) { return ChangeMode(fd, mode & 07777); }));
+  tell_attr_changed_(file.inode()->id());
+  return {};
+}
+
+Result<void> Vfs::Flush(FileHandle& handle) {
+  if (!handle.may_write) return {};
+  const auto content = handle.file->content();
+  return content ? content->Flush() : Result<void>();
+}
+
+Result<void> Vfs::Sync(FileHandle& handle, bool data_only) {
+  if (const auto content = handle.file->content()) {
+    if (store_.read_only()) return {};
+    return content->Sync();
+  }
+  const int fd = handle.file->raw_fd()->get();
+  return data_only ? ops().SyncData(fd) : ops().SyncAll(fd);
+}
+
+// Only what a longer file is: room cannot be set aside for bytes that will be
+// compressed, and holes come for nothing.
+Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
+                           uint64_t plain_offset, uint64_t byte_count) {
+  if (mode != 0) return Fail(EOPNOTSUPP);
+  if (byte_count > kMaxPlainBytes || plain_offset > kMaxPlainBytes - byte_count) {
+    return Fail(EFBIG);
+  }
+  GZIPFS_TRY(DropSetIds(caller, *handle.file));
+  const uint64_t plain_end = plain_offset + byte_count;
+  if (const auto content = handle.file->content()) {
+    return plain_end > content->plain_bytes() ? content->Truncate(plain_end) : Result<void>();
+  }
+  const auto base = ops().Stat(handle.file->raw_fd()->get());
+  if (!base) return Fail(base.error());
+  if (plain_end <= static_cast<uint64_t>(base->st_size)) return {};
+  return Truncate(*handle.file, plain_end);
+}
+
+Result<void> Vfs::Truncate(OpenFile& file, uint64_t plain_bytes) {
+  if (const auto content = file.content()) return content->Truncate(plain_bytes);
+  return ops().Truncate(file.raw_fd()->get(), plain_bytes);
+}
+
+}  // namespace gzipfs

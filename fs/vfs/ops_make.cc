@@ -1,0 +1,142 @@
+// New entries: files, directories, nodes, symlinks, links.
+//
+// A new entry is free only when neither the mount shows its name nor the store
+// has the name it will lie under. It is made as the caller, so that owner,
+// group, set-id bits and quotas are what they would be in a plain directory.
+#include <fcntl.h>
+
+#include "fs/sys/at.h"
+#include "fs/vfs/vfs.h"
+
+namespace gzipfs {
+
+// Checks what every new entry must fulfil; the directory it goes to.
+Result<InodeRef> Vfs::ParentForNew(NodeId parent_id, std::string_view name) {
+  if (store_.read_only()) return Fail(EROFS);
+  auto parent = inodes().Get(parent_id);
+  if (!parent) return Fail(parent.error());
+  if (name.size() > kMaxMountNameBytes) return Fail(ENAMETOOLONG);
+  if (IsHidden(*parent, name)) return Fail(EPERM);
+  return parent;
+}
+
+Result<void> Vfs::CheckFree(DirectoryView& directory, const std::string& name,
+                            const std::string& store_name) {
+  const auto shown = ResolveMountName(directory, name);
+  if (!shown) return Fail(shown.error());
+  if (*shown) return Fail(EEXIST);
+  const auto taken = directory.Stat(store_name);
+  if (!taken) return Fail(taken.error());
+  if (*taken) return Fail(EEXIST);
+  return {};
+}
+
+Result<Vfs::MadeFile> Vfs::MakeGzipFile(const Caller& caller, const InodeRef& parent,
+                                        const std::string& name, mode_t mode) {
+  const SharedLock lock(names_.lock);
+  const auto dir = names_.OpenDir(parent);
+  if (!dir) return Fail(dir.error());
+  BaseView view(ops(), inodes(), dir->get());
+  std::string store_name = GzipStoreName(name);
+  GZIPFS_TRY(CheckFree(view, name, store_name));
+  Result<UniqueFd> fd = Fail(EPERM);
+  {
+    const CredentialsGuard guard(caller);
+    if (!guard.holds()) return Fail(EPERM);
+    fd = names_.OpenWithRoom([&] {
+      return ops().OpenAt(dir->get(), store_name.c_str(),
+                          O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_NOCTTY, mode & 07777);
+    });
+  }
+  if (!fd) return Fail(fd.error());
+  parent->change_count.fetch_add(1);
+  const auto base = ops().Stat(fd->get());
+  if (!base) return Fail(base.error());
+  InodeRef inode = inodes().Enter(parent, store_name, *base, Form::kGzip, IfKnown::kReplace);
+  return MadeFile{std::move(inode), std::move(store_name), std::move(*fd)};
+}
+
+void Vfs::UndoMakeFile(const InodeRef& parent, const MadeFile& made) {
+  const SharedLock lock(names_.lock);
+  const auto dir = names_.OpenDir(parent);
+  if (dir) (void)ops().UnlinkAt(dir->get(), made.store_name.c_str(), 0);
+  inodes().NameRemoved(made.inode, parent, made.store_name, true);
+  inodes().Forget(made.inode->id(), 1);
+}
+
+Result<Created> Vfs::Create(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
+                            int flags) {
+  const auto parent = ParentForNew(parent_id, name);
+  if (!parent) return Fail(parent.error());
+  auto made = MakeGzipFile(caller, *parent, name, mode);
+  if (!made && ErrnoOf(made.error()) == EEXIST && (flags & O_EXCL) == 0) {
+    // Somebody was faster, behind the mount.
+    const auto entry = LookupIn(*parent, name);
+    if (!entry) return Fail(ErrnoOf(entry.error()) == ENOENT ? EEXIST : ErrnoOf(entry.error()));
+    const auto opened = Open(caller, entry->node_id, flags);
+    if (opened) return Created{*entry, *opened};
+    Forget(entry->node_id, 1);
+    return Fail(opened.error());
+  }
+  if (!made) return Fail(made.error());
+  auto file = files_.OpenNew(made->inode, std::move(made->fd));
+  Result<struct stat> attr = Fail(EIO);
+  if (file) attr = ShownAttrOfOpen(*made->inode, *(*file)->content());
+  if (!file || !attr) {
+    UndoMakeFile(*parent, *made);
+    return Fail(file ? attr.error() : file.error());
+  }
+  const Opened opened = MakeHandle(OpenedFile{std::move(*file), true}, flags);
+  return Created{{made->inode->id(), *attr}, opened};
+}
+
+Result<Entry> Vfs::MakeNode(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
+                            dev_t device) {
+  if ((mode & S_IFMT) != 0 && !S_ISREG(mode)) {
+    return MakeNamed(caller, parent_id, name,
+                     [&](int dir_fd) { return MakeNodeAt(dir_fd, name, mode, device); });
+  }
+  const auto created = Create(caller, parent_id, name, mode, O_RDWR | O_EXCL);
+  if (!created) return Fail(created.error());
+  const auto flushed = Flush(*created->opened.handle);  // a file of no bytes is gzip, too
+  Release(created->opened.handle);
+  if (flushed) return created->entry;
+  Forget(created->entry.node_id, 1);
+  return Fail(flushed.error());
+}
+
+Result<Entry> Vfs::MakeDirectory(const Caller& caller, NodeId parent_id, const char* name,
+                                 mode_t mode) {
+  return MakeNamed(caller, parent_id, name,
+                   [&](int dir_fd) { return MakeDirectoryAt(dir_fd, name, mode & 07777); });
+}
+
+Result<Entry> Vfs::MakeSymlink(const Caller& caller, NodeId parent_id, const char* name,
+                               const char* target) {
+  return MakeNamed(caller, parent_id, name,
+                   [&](int dir_fd) { return MakeSymlinkAt(target, dir_fd, name); });
+}
+
+// Everything that keeps its name in the store.
+Result<Entry> Vfs::MakeNamed(const Caller& caller, NodeId parent_id, const std::string& name,
+                             const std::function<Result<void>(int dir_fd)>& make) {
+  const auto parent = ParentForNew(parent_id, name);
+  if (!parent) return Fail(parent.error());
+  const SharedLock lock(names_.lock);
+  const auto dir = names_.OpenDir(*parent);
+  if (!dir) return Fail(dir.error());
+  BaseView view(ops(), inodes(), dir->get());
+  GZIPFS_TRY(CheckFree(view, name, name));
+  {
+    const CredentialsGuard guard(caller);
+    if (!guard.holds()) return Fail(EPERM);
+    GZIPFS_TRY(make(dir->get()));
+  }
+  (*parent)->change_count.fetch_add(1);
+  const auto base = ops().StatAt(dir->get(), name.c_str());
+  if (!base) return Fail(base.error());
+  const auto inode = inodes().Enter(*parent, name, *base, Form::kRaw, IfKnown::kReplace);
+  return Entry{inode->id(), ShownAttr(*inode, *base, 0)};
+}
+
+}  // namespace gzipfs

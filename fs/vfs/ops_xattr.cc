@@ -1,0 +1,104 @@
+// Extended attributes and symlinks: passed through to the base.
+#include <fcntl.h>
+
+#include <string_view>
+
+#include "fs/sys/at.h"
+#include "fs/sys/xattr.h"
+#include "fs/vfs/vfs.h"
+
+namespace gzipfs {
+namespace {
+
+// The kernel asks for it before every write(2), to drop it.
+constexpr std::string_view kCapabilityName = "security.capability";
+
+}  // namespace
+
+Result<std::string> Vfs::ReadLink(NodeId id) {
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  std::string target;
+  GZIPFS_TRY(ReadBase(*inode, [&](int fd) -> Result<void> {
+    auto read = ReadLinkOf(fd);
+    if (!read) return Fail(read.error());
+    target = std::move(*read);
+    return {};
+  }));
+  return target;
+}
+
+// Reading does not wait for a checkpoint: base and image have the same
+// attributes. An open file without a name is left to its content.
+Result<void> Vfs::ReadBase(const InodeRef& inode,
+                           const std::function<Result<void>(int fd)>& action) {
+  Result<UniqueFd> fd = Fail(ESTALE);
+  {
+    const SharedLock lock(names_.lock);
+    fd = names_.OpenBase(inode, O_PATH);
+  }
+  if (fd) return action(fd->get());
+  const auto file = files_.Find(inode);
+  if (!file) return Fail(fd.error());
+  if (file->is_gzip()) return file->content()->WithBaseFd(action);
+  return action(file->raw_fd()->get());
+}
+
+Result<void> Vfs::SetXattr(NodeId id, const char* name, std::span<const std::byte> value,
+                           int flags) {
+  if (store_.read_only()) return Fail(EROFS);
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  GZIPFS_TRY(ChangeBase(
+      *inode, [&](int fd) { return gzipfs::SetXattr(fd, name, value, flags); }));
+  if (const auto file = files_.Find(*inode)) file->NoteXattrChange();
+  return {};
+}
+
+Result<std::vector<std::byte>> Vfs::GetXattr(NodeId id, const char* name) {
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  const bool is_capability = name == kCapabilityName;
+  const auto file = is_capability ? files_.Find(*inode) : OpenFileRef();
+  if (file && file->lacks_capability()) return Fail(ENODATA);
+  const uint32_t as_of = file ? file->xattr_change_count() : 0;
+  std::vector<std::byte> value;
+  const auto done = ReadBase(*inode, [&](int fd) -> Result<void> {
+    auto read = gzipfs::GetXattr(fd, name);
+    if (!read) return Fail(read.error());
+    value = std::move(*read);
+    return {};
+  });
+  if (file && !done && ErrnoOf(done.error()) == ENODATA) file->SetLacksCapability(as_of);
+  if (!done) return Fail(done.error());
+  return value;
+}
+
+Result<std::string> Vfs::ListXattrs(NodeId id) {
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  std::string names;
+  GZIPFS_TRY(ReadBase(*inode, [&](int fd) -> Result<void> {
+    auto list = gzipfs::ListXattrs(fd);
+    if (!list) return Fail(list.error());
+    names = std::move(*list);
+    return {};
+  }));
+  return names;
+}
+
+Result<void> Vfs::RemoveXattr(NodeId id, const char* name) {
+  if (store_.read_only()) return Fail(EROFS);
+  const auto inode = inodes().Get(id);
+  if (!inode) return Fail(inode.error());
+  // Repeated, because the file was opened meanwhile, it finds nothing more.
+  bool was_removed = false;
+  return ChangeBase(*inode, [&](int fd) -> Result<void> {
+    const auto removed = gzipfs::RemoveXattr(fd, name);
+    if (!removed && was_removed && ErrnoOf(removed.error()) == ENODATA) return {};
+    was_removed = was_removed || removed.has_value();
+    return removed;
+  });
+}
+
+}  // namespace gzipfs

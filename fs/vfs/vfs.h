@@ -1,0 +1,263 @@
+// The file operations of a mount, apart from FUSE.
+//
+// Each operation takes node ids, names and handles as the kernel gave them and
+// answers a value or an error. What is where:
+//
+//   ops_lookup.cc   lookup, forget, getattr
+//   ops_attr.cc     setattr
+//   ops_make.cc     create, mknod, mkdir, symlink
+//   ops_link.cc     link
+//   ops_remove.cc   unlink, rmdir
+//   ops_rename.cc   rename
+//   ops_file.cc     open, read, write, flush, release, fsync, fallocate
+//   ops_dir.cc      opendir, readdir, readdirplus, releasedir, fsyncdir
+//   ops_xattr.cc    readlink, extended attributes
+//   vfs.cc          statfs, settling, counts
+//
+// Lock order: DirHandle -> Inode::place_mutex (lower node id first) ->
+// NameSpace::lock -> OpenFileTable -> InodeTable. A Content is never called
+// with any of these held, but for IsSettled; it calls back through BasePlace,
+// which takes the second and third.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fs/store/store.h"
+#include "fs/sys/credentials.h"
+#include "fs/vfs/attr.h"
+#include "fs/vfs/base_view.h"
+#include "fs/vfs/handles.h"
+#include "fs/vfs/name_space.h"
+#include "fs/vfs/open_file_table.h"
+
+namespace gzipfs {
+
+struct VfsOptions {
+  bool allow_other = false;  // other users may use the mount
+};
+
+// An inode the kernel now knows once more, by one lookup.
+struct Entry {
+  NodeId node_id;
+  struct stat attr;
+};
+
+struct Opened {
+  FileHandle* handle;
+  bool keeps_pages;  // the kernel may go on using what it has cached
+};
+
+struct Created {
+  Entry entry;
+  Opened opened;
+};
+
+// One entry of a directory on its way to the kernel. `node_id` is 0 when it
+// was not looked up; then only st_ino and the type in st_mode are set.
+struct ListedEntry {
+  const std::string& name;
+  NodeId node_id;
+  struct stat attr;
+  int64_t next_position;
+};
+// Takes an entry; false when it does not fit any more.
+using EntrySink = std::function<bool(const ListedEntry&)>;
+
+// Counts for people.
+struct VfsCounts {
+  uint64_t dirty_bytes;
+  uint64_t open_files;
+  uint64_t known_inodes;
+  uint64_t unsettled_files;
+};
+
+// Thread-safe. The store outlives it. Destroying it closes what is open and
+// settles nothing: SettleAll comes before.
+class Vfs {
+ public:
+  Vfs(Store& store, const VfsOptions& options);
+  ~Vfs() = default;
+  Vfs(const Vfs&) = delete;
+  Vfs& operator=(const Vfs&) = delete;
+
+  // The kernel keeps size and times of files it writes back. Called before
+  // the first operation.
+  void UseWriteback(bool writeback) { writeback_ = writeback; }
+
+  // Who is told, with no lock held, of an inode whose attributes changed by
+  // something that the kernel does not expect to change them.
+  void TellAttrChanged(std::function<void(NodeId)> tell) { tell_attr_changed_ = std::move(tell); }
+
+  Result<Entry> Lookup(NodeId parent_id, const char* name);
+  void Forget(NodeId id, uint64_t count) { inodes().Forget(id, count); }
+  Result<struct stat> GetAttr(NodeId id);
+  // `handle` may be null.
+  Result<struct stat> SetAttr(const Caller& caller, NodeId id, const AttrChanges& changes,
+                              FileHandle* handle);
+
+  Result<Created> Create(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
+                         int flags);
+  Result<Entry> MakeNode(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
+                         dev_t device);
+  Result<Entry> MakeDirectory(const Caller& caller, NodeId parent_id, const char* name,
+                              mode_t mode);
+  Result<Entry> MakeSymlink(const Caller& caller, NodeId parent_id, const char* name,
+                            const char* target);
+  Result<Entry> Link(NodeId id, NodeId new_parent_id, const char* new_name);
+
+  Result<void> Unlink(NodeId parent_id, const char* name);
+  Result<void> RemoveDirectory(NodeId parent_id, const char* name);
+  // `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE of renameat2(2).
+  Result<void> Rename(NodeId parent_id, const char* name, NodeId new_parent_id,
+                      const char* new_name, unsigned flags);
+
+  // Open (with O_TRUNC), Write, Allocate, and SetAttr of the size drop the
+  // set-id bits of a file when an ordinary user calls them.
+  Result<Opened> Open(const Caller& caller, NodeId id, int flags);
+  // The handle is gone after Release.
+  void Release(FileHandle* handle) { (void)file_handles_.Remove(handle); }
+  Result<size_t> Read(FileHandle& handle, uint64_t plain_offset, std::span<std::byte> out);
+  // `caller` is null when the kernel writes back cached pages: through any
+  // handle, for nobody.
+  Result<void> Write(const Caller* caller, FileHandle& handle, uint64_t plain_offset,
+                     std::span<const std::byte> bytes);
+  Result<void> Flush(FileHandle& handle);
+  Result<void> Sync(FileHandle& handle, bool data_only);
+  Result<void> Allocate(const Caller& caller, FileHandle& handle, int mode, uint64_t plain_offset,
+                        uint64_t byte_count);
+
+  Result<DirHandle*> OpenDirectory(NodeId id);
+  void ReleaseDirectory(DirHandle* handle) { (void)dir_handles_.Remove(handle); }
+  // Gives entries from `position` on to `sink` until one does not fit. Of the
+  // Plus kind, with their attributes, each taken one looked up once more.
+  Result<void> ReadDirectory(DirHandle& handle, int64_t position, const EntrySink& sink);
+  Result<void> ReadDirectoryPlus(DirHandle& handle, int64_t position, const EntrySink& sink);
+  Result<void> SyncDirectory(DirHandle& handle);
+
+  Result<std::string> ReadLink(NodeId id);
+  Result<void> SetXattr(NodeId id, const char* name, std::span<const std::byte> value, int flags);
+  Result<std::vector<std::byte>> GetXattr(NodeId id, const char* name);
+  Result<std::string> ListXattrs(NodeId id);
+  Result<void> RemoveXattr(NodeId id, const char* name);
+
+  Result<struct statvfs> StatFilesystem();
+  // Brings everything into the store, durably; the first error.
+  Result<void> SettleAll();
+  VfsCounts Counts() const;
+
+ private:
+  // A file made in the store just now.
+  struct MadeFile {
+    InodeRef inode;
+    std::string store_name;
+    UniqueFd fd;
+  };
+  // An entry and, when it is known, its inode.
+  struct FoundEntry {
+    BaseName base;
+    InodeRef inode;
+  };
+
+  InodeTable& inodes() { return names_.inodes(); }
+  FileOps& ops() { return store_.ops(); }
+
+  // ops_lookup.cc
+  Result<Entry> LookupIn(const InodeRef& parent, const std::string& name);
+  InodeRef EnterFound(const InodeRef& parent, DirectoryView& directory, BaseName& found)
+      REQUIRES_SHARED(names_.lock);
+  Result<Entry> EntryOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
+  Result<struct stat> AttrOf(const InodeRef& inode);
+  Result<struct stat> AttrOfOpen(const OpenFile& file);
+  Result<struct stat> AttrFrom(const InodeRef& inode, const struct stat& base, UniqueFd fd);
+  Result<uint64_t> PlainBytesOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
+  Result<uint64_t> ReadPlainBytes(const InodeRef& inode, int fd);
+  Result<FoundEntry> FindEntry(const InodeRef& parent, const std::string& name)
+      REQUIRES_SHARED(names_.lock);
+  bool IsHidden(const InodeRef& parent, std::string_view name) const {
+    return names_.IsReserved(parent, name);
+  }
+
+  // ops_attr.cc
+  Result<void> ChangeBase(const InodeRef& inode,
+                          const std::function<Result<void>(int fd)>& change);
+  Result<void> ChangeClosedBase(const InodeRef& inode,
+                                const std::function<Result<void>(int fd)>& change);
+  Result<void> ChangeOwnerAndMode(const InodeRef& inode, const AttrChanges& changes);
+  Result<void> ChangeSize(const Caller& caller, const InodeRef& inode, uint64_t plain_bytes,
+                          FileHandle* handle);
+  Result<void> ChangeInodeTimes(const InodeRef& inode, const AttrChanges& changes);
+
+  // ops_make.cc
+  Result<InodeRef> ParentForNew(NodeId parent_id, std::string_view name);
+  Result<void> CheckFree(DirectoryView& directory, const std::string& name,
+                         const std::string& store_name);
+  Result<MadeFile> MakeGzipFile(const Caller& caller, const InodeRef& parent,
+                                const std::string& name, mode_t mode);
+  void UndoMakeFile(const InodeRef& parent, const MadeFile& made);
+  Result<Entry> MakeNamed(const Caller& caller, NodeId parent_id, const std::string& name,
+                          const std::function<Result<void>(int dir_fd)>& make);
+
+  // ops_link.cc
+  Result<void> LinkInode(const InodeRef& inode, const InodeRef& parent, const std::string& name);
+  Result<void> CheckStaysRaw(const struct stat& base, std::string_view new_store_name,
+                             const std::function<Result<UniqueFd>()>& open);
+
+  // ops_remove.cc
+  Result<void> RemoveEntry(NodeId parent_id, const char* name, bool is_directory);
+  Result<bool> RemoveFound(const InodeRef& parent, const FoundEntry& found, int flags);
+  Result<void> RemoveAt(const InodeRef& parent, const DirFd& dir, const FoundEntry& found,
+                        int flags) REQUIRES_SHARED(names_.lock);
+  void PinBeforeRemoval(const InodeRef& inode, int dir_fd, const std::string& store_name);
+  Result<bool> IsStill(int dir_fd, const BaseName& base);
+
+  // ops_rename.cc
+  struct RenamePlan;
+  Result<RenamePlan> PlanRename(const InodeRef& parent, const std::string& name,
+                                const InodeRef& new_parent, const std::string& new_name,
+                                unsigned flags);
+  Result<void> ChooseStoreNames(RenamePlan& plan, const std::string& name,
+                                const std::string& new_name);
+  Result<void> CheckExchange(const RenamePlan& plan);
+  Result<bool> CarryOut(const RenamePlan& plan);
+  Result<void> RenameInStore(const RenamePlan& plan, unsigned flags);
+  void NoteRenamed(const RenamePlan& plan);
+  void NoteReplaced(const FoundEntry& target, const InodeRef& parent);
+
+  // ops_file.cc
+  Result<void> Truncate(OpenFile& file, uint64_t plain_bytes);
+  Result<void> WriteRaw(int fd, uint64_t plain_offset, std::span<const std::byte> bytes,
+                        bool appends);
+  Result<void> DropSetIds(const Caller& caller, const OpenFile& file);
+  Opened MakeHandle(OpenedFile opened, int flags);
+
+  // ops_dir.cc
+  struct ShownEntry {
+    std::string mount_name;
+    BaseName base;
+  };
+  Result<std::optional<ShownEntry>> ShowEntry(DirectoryView& directory,
+                                              const DirectoryEntry& entry);
+  Result<void> ReadEntries(DirHandle& handle, int64_t position, const EntrySink& sink,
+                           bool with_attr) EXCLUDES(handle.mutex);
+  Result<bool> GiveEntry(DirHandle& handle, const DirectoryEntry& entry, const EntrySink& sink)
+      REQUIRES(handle.mutex);
+  Result<bool> GiveEntryPlus(DirHandle& handle, const DirectoryEntry& entry,
+                             const EntrySink& sink) REQUIRES(handle.mutex);
+
+  // ops_xattr.cc
+  Result<void> ReadBase(const InodeRef& inode, const std::function<Result<void>(int fd)>& action);
+
+  Store& store_;
+  const VfsOptions options_;
+  bool writeback_ = true;
+  std::function<void(NodeId)> tell_attr_changed_ = [](NodeId) {};
+  NameSpace names_;
+  OpenFileTable files_;
+  HandleSet<FileHandle> file_handles_;  // after files_: handles go first
+  HandleSet<DirHandle> dir_handles_;
+};
+
+}  // namespace gzipfs

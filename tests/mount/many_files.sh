@@ -1,0 +1,42 @@
+#!/bin/bash
+# find and cat over 100,000 files with 1,024 descriptors: works, and memory
+# stays flat. MANY_FILES sets another number.
+source "$(dirname "$0")/mount_lib.bash"
+
+count=${MANY_FILES:-100000}
+dirs=100
+ulimit -S -n 1024 2>/dev/null
+ulimit -H -n 1024 || fail "cannot lower the descriptor limit"
+
+# The store is filled from outside, by hand-made gzip files: that is not what
+# is tested here.
+python3 - "$store" "$count" "$dirs" <<'PYTHON' || fail "filling the store"
+import gzip, os, sys
+store, count, dirs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+for d in range(dirs):
+    os.mkdir(f"{store}/d{d}")
+for i in range(count):
+    with open(f"{store}/d{i % dirs}/file{i}.gz", "wb") as f:
+        f.write(gzip.compress(b"file %d\n" % i, 1))
+PYTHON
+
+mount_store
+limit=$(awk '/Max open files/ { print $5 }' "/proc/$daemon_pid/limits")
+[ "$limit" -le 1024 ] || fail "the daemon has $limit descriptors"
+
+resident() { awk '/VmRSS/ { print $2 }' "/proc/$daemon_pid/status"; }
+
+same "find" "$count" "$(find "$plain" -type f | wc -l)"
+same "find -size" "$count" "$(find "$plain" -type f -size -20c -printf '%s\n' | wc -l)"
+first=$(resident)
+same "cat" "$count" "$(find "$plain" -type f -print0 | xargs -0 cat | sort -u | wc -l)"
+second=$(resident)
+find "$plain" -type f -print0 | xargs -0 cat >/dev/null || fail "second cat"
+third=$(resident)
+echo "resident: $first KiB after find, $second KiB after cat, $third KiB after another cat"
+# All inodes known: 512 bytes each and the program itself. A second pass adds nothing.
+[ "$second" -le $((60000 + count / 2)) ] || fail "memory: $second KiB"
+[ "$third" -le $((second + second / 10 + 2000)) ] || fail "memory grows: $second to $third KiB"
+descriptors=$(ls "/proc/$daemon_pid/fd" | wc -l)
+[ "$descriptors" -le 512 ] || fail "$descriptors descriptors open while nothing is"
+unmount_store

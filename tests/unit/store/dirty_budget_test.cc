@@ -1,0 +1,169 @@
+// The dirty budget: who waits, who helps, and who gives up.
+#include "fs/store/dirty_budget.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+namespace gzipfs {
+namespace {
+
+// A Reserve on a thread of its own.
+class Waiter {
+ public:
+  Waiter(DirtyBudget& budget, uint64_t bytes)
+      : thread_([this, &budget, bytes] {
+          result_ = budget.Reserve(bytes);
+          is_done_ = true;
+          is_done_.notify_all();
+        }) {}
+  bool is_done() const { return is_done_; }
+  Result<void> Wait() {
+    is_done_.wait(false);
+    return result_;
+  }
+
+ private:
+  Result<void> result_;
+  std::atomic<bool> is_done_{false};
+  std::jthread thread_;
+};
+
+TEST(DirtyBudget, CountsWhatIsHeld) {
+  DirtyBudget budget(100);
+  EXPECT_TRUE(budget.Reserve(60));
+  EXPECT_TRUE(budget.Reserve(40));
+  EXPECT_EQ(budget.used_bytes(), 100u);
+  budget.Release(70);
+  budget.Release(0);
+  EXPECT_EQ(budget.used_bytes(), 30u);
+}
+
+TEST(DirtyBudget, WriterWaitsUntilThereIsRoom) {
+  DirtyBudget budget(100);
+  ASSERT_TRUE(budget.Reserve(80));
+  Waiter waiter(budget, 30);
+  EXPECT_FALSE(waiter.is_done());
+  budget.Release(5);
+  EXPECT_FALSE(waiter.is_done());
+  budget.Release(5);
+  EXPECT_TRUE(waiter.Wait());
+  EXPECT_EQ(budget.used_bytes(), 100u);
+}
+
+TEST(DirtyBudget, RequestAboveTheLimitIsGrantedAlone) {
+  DirtyBudget budget(100);
+  ASSERT_TRUE(budget.Reserve(10));
+  Waiter waiter(budget, 500);
+  EXPECT_FALSE(waiter.is_done());
+  budget.Release(10);
+  EXPECT_TRUE(waiter.Wait());
+  EXPECT_EQ(budget.used_bytes(), 500u);
+}
+
+TEST(DirtyBudget, WaitingWriterCallsForRelief) {
+  DirtyBudget budget(100);
+  std::atomic<int> calls{0};
+  budget.SetRelief([&] {
+    ++calls;
+    budget.Release(50);
+    return true;
+  });
+  ASSERT_TRUE(budget.Reserve(100));
+  EXPECT_TRUE(budget.Reserve(80));  // two times 50
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(budget.used_bytes(), 80u);
+}
+
+TEST(DirtyBudget, NoReliefWhileSomethingIsOnItsWay) {
+  DirtyBudget budget(100);
+  std::atomic<int> calls{0};
+  budget.SetRelief([&] {
+    ++calls;
+    return false;
+  });
+  ASSERT_TRUE(budget.Reserve(100));
+  budget.BeginProgress();
+  Waiter waiter(budget, 10);
+  budget.Release(10);
+  EXPECT_TRUE(waiter.Wait());
+  budget.EndProgress();
+  EXPECT_EQ(calls, 0);
+}
+
+TEST(DirtyBudget, ReliefIsCalledOnceProgressEnds) {
+  DirtyBudget budget(100);
+  budget.SetRelief([&] {
+    budget.Release(100);
+    return true;
+  });
+  ASSERT_TRUE(budget.Reserve(100));
+  budget.BeginProgress();
+  Waiter waiter(budget, 10);
+  EXPECT_FALSE(waiter.is_done());
+  budget.EndProgress();
+  EXPECT_TRUE(waiter.Wait());
+}
+
+TEST(DirtyBudget, GivesUpWithENOSPCAfterItsPatience) {
+  DirtyBudget budget(100);
+  std::atomic<int> calls{0};
+  budget.SetRelief([&] {
+    ++calls;
+    return false;
+  });
+  ASSERT_TRUE(budget.Reserve(100));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto reserved = budget.Reserve(10);
+  const auto elapsed = std::chrono::steady_clock::now() - begin;
+  ASSERT_FALSE(reserved);
+  EXPECT_EQ(reserved.error().value(), ENOSPC);
+  EXPECT_GE(elapsed, std::chrono::seconds(1));
+  EXPECT_GT(calls, 10);
+  EXPECT_EQ(budget.used_bytes(), 100u);
+  budget.Release(100);
+  EXPECT_TRUE(budget.Reserve(10));
+}
+
+TEST(DirtyBudget, PatienceBeginsAnewWhenSomethingMoves) {
+  DirtyBudget budget(100);
+  std::atomic<int> calls{0};
+  // Each call frees a little, but never says so.
+  budget.SetRelief([&] {
+    if (++calls % 30 == 0) budget.Release(1);
+    return false;
+  });
+  ASSERT_TRUE(budget.Reserve(100));
+  EXPECT_TRUE(budget.Reserve(8));
+  EXPECT_GE(calls, 240);
+}
+
+TEST(DirtyBudget, ManyWritersNeverHoldMoreThanTheLimit) {
+  DirtyBudget budget(1000);
+  std::atomic<int64_t> held{0};
+  std::atomic<int64_t> most{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 8; ++thread) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 500; ++i) {
+          const int bytes = 1 + i % 400;
+          ASSERT_TRUE(budget.Reserve(static_cast<uint64_t>(bytes)));
+          const int64_t now = held += bytes;
+          int64_t before = most;
+          while (now > before && !most.compare_exchange_weak(before, now)) {
+          }
+          held -= bytes;
+          budget.Release(static_cast<uint64_t>(bytes));
+        }
+      });
+    }
+  }
+  EXPECT_LE(most, 1000);
+  EXPECT_EQ(budget.used_bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace gzipfs

@@ -1,0 +1,35 @@
+// Groups without plain bytes (dead tails) are never looked up and may begin
+// anywhere: a long one takes several entries.
+#include "tools/index_check.h"
+
+namespace gzipfs {
+
+// The next place where a boundary must be; false when there is none left.
+bool IndexCheck::NextMark(uint64_t& file_offset, uint64_t& plain_offset) {
+  for (; group_index_ < index_.group_count(); ++group_index_, is_end_mark_ = false) {
+    const MemberGroup group = index_.GroupAt(group_index_);
+    if (group.plain_bytes == 0) continue;
+    file_offset = group.file_offset + (is_end_mark_ ? group.file_bytes : 0);
+    plain_offset = group.plain_offset + (is_end_mark_ ? group.plain_bytes : 0);
+    return true;
+  }
+  return false;
+}
+
+void IndexCheck::PassBoundary(uint64_t file_offset, uint64_t plain_offset) {
+  file_end_ = file_offset;
+  plain_end_ = plain_offset;
+  uint64_t mark_file_offset = 0;
+  uint64_t mark_plain_offset = 0;
+  while (NextMark(mark_file_offset, mark_plain_offset) && mark_file_offset <= file_offset) {
+    if (mark_file_offset != file_offset || mark_plain_offset != plain_offset) is_wrong_ = true;
+    if (is_end_mark_) ++group_index_;
+    is_end_mark_ = !is_end_mark_;
+  }
+}
+
+bool IndexCheck::Agrees() const {
+  return !is_wrong_ && file_end_ == index_.file_bytes() && plain_end_ == index_.plain_bytes();
+}
+
+}  // namespace gzipfs
