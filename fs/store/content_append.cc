@@ -88,8 +88,10 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
     const auto entry = blocks_.find(block->index);
     if (!written) {
       block->state = DirtyBlock::State::kEncoded;
-    } else if (block->EndByte() > block->encode_end) {
-      // More was written behind the part that went: the block lives on.
+    } else if (std::min(BlockStart(block->index) + block->EndByte(), plain_bytes_) >
+               BlockStart(block->index) + block->encode_end) {
+      // More was written behind the part that went: the block lives on. (Not
+      // so the zeros that hide what a cut left behind the file's end.)
       block->state = DirtyBlock::State::kDirty;
       block->was_submitted = false;
     } else if (entry != blocks_.end() && entry->second == block) {

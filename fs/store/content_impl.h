@@ -94,6 +94,7 @@ class ContentImpl final : public Content,
                              std::span<const std::byte> bytes);
   void WriteBlock(uint64_t block_index, uint32_t begin, std::span<const std::byte> bytes,
                   uint64_t& reserved_bytes) REQUIRES(mutex_);
+  bool AwaitAppending(uint64_t plain_offset, uint64_t byte_count) REQUIRES(mutex_);
   BlockPtr MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) REQUIRES(mutex_);
   bool MarkForEncoding(const BlockPtr& block) REQUIRES(mutex_);
   Result<void> CutBase(uint64_t plain_bytes) REQUIRES(settle_mutex_) EXCLUDES(mutex_);

@@ -18,25 +18,31 @@ Result<void> ContentImpl::CheckWritable() {
   return {};
 }
 
-// The block at `block_index` that takes writes; made when there is none, or on
-// top of one that takes no more.
-BlockPtr ContentImpl::MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) {
-  for (;;) {
-    const auto found = blocks_.find(block_index);
-    BlockPtr beneath = found == blocks_.end() ? nullptr : found->second;
-    if (beneath && beneath->IsMutable()) return beneath;
-    if (beneath && beneath->state == DirtyBlock::State::kAppending) {
-      changed_.Wait(mutex_);
-      continue;
-    }
-    // The budget was reserved beforehand; from here on the block owns its part.
-    auto block = std::make_shared<DirtyBlock>(block_index, block_bytes_, store_.budget());
-    reserved_bytes -= block_bytes_;
-    block->was_submitted = beneath != nullptr;
-    block->beneath = std::move(beneath);
-    blocks_[block_index] = block;
-    return block;
+// Waits for the first block of the range that is being written to the base;
+// true if there was one, and everything may have changed.
+bool ContentImpl::AwaitAppending(uint64_t plain_offset, uint64_t byte_count) {
+  const auto end = blocks_.lower_bound((plain_offset + byte_count + block_bytes_ - 1) / block_bytes_);
+  for (auto next = blocks_.lower_bound(plain_offset / block_bytes_); next != end; ++next) {
+    if (next->second->state != DirtyBlock::State::kAppending) continue;
+    changed_.Wait(mutex_);
+    return true;
   }
+  return false;
+}
+
+// The block at `block_index` that takes writes; made when there is none, or on
+// top of one that takes no more. REQUIRES: AwaitAppending found nothing.
+BlockPtr ContentImpl::MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) {
+  const auto found = blocks_.find(block_index);
+  BlockPtr beneath = found == blocks_.end() ? nullptr : found->second;
+  if (beneath && beneath->IsMutable()) return beneath;
+  // The budget was reserved beforehand; from here on the block owns its part.
+  auto block = std::make_shared<DirtyBlock>(block_index, block_bytes_, store_.budget());
+  reserved_bytes -= block_bytes_;
+  block->was_submitted = beneath != nullptr;
+  block->beneath = std::move(beneath);
+  blocks_[block_index] = block;
+  return block;
 }
 
 void ContentImpl::WriteBlock(uint64_t block_index, uint32_t begin,
@@ -79,9 +85,11 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   Result<void> checked;
   {
     MutexLock lock(mutex_);
-    checked = CheckWritable();
-    at = plain_offset.value_or(plain_bytes_);
-    if (checked && at + bytes.size() > kMaxPlainBytes) checked = Fail(EFBIG);
+    do {
+      checked = CheckWritable();
+      at = plain_offset.value_or(plain_bytes_);
+      if (checked && at + bytes.size() > kMaxPlainBytes) checked = Fail(EFBIG);
+    } while (checked && AwaitAppending(at, bytes.size()));
     for (uint64_t done = 0; checked && done < bytes.size();) {
       const uint64_t index = (at + done) / block_bytes_;
       const uint64_t begin = (at + done) % block_bytes_;

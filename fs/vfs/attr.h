@@ -13,12 +13,12 @@ namespace gzipfs {
 
 // What a SETATTR wants changed. Times may be UTIME_NOW (in tv_nsec).
 struct AttrChanges {
-  std::optional<mode_t> mode;
-  std::optional<uid_t> uid;
-  std::optional<gid_t> gid;
-  std::optional<uint64_t> plain_bytes;
-  std::optional<timespec> atime;
-  std::optional<timespec> mtime;
+  std::optional<mode_t> mode{};
+  std::optional<uid_t> uid{};
+  std::optional<gid_t> gid{};
+  std::optional<uint64_t> plain_bytes{};
+  std::optional<timespec> atime{};
+  std::optional<timespec> mtime{};
 };
 
 // The attributes of an inode with base `base`. Owner, mode, times, links and

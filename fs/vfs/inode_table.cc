@@ -95,8 +95,6 @@ InodeRef InodeTable::Enter(const InodeRef& parent, std::string_view store_name,
   if (inode != nullptr && if_known != IfKnown::kKeep &&
       (if_known == IfKnown::kReplace || WasChangedOutside(*inode, base))) {
     if (if_known == IfKnown::kRefuseChanged) return {};
-    if (if_known == IfKnown::kReplaceChanged) { auto b=StampOf(base); fprintf(stderr,"RETIRE id %lu %s out %d stamp %ld %ld %ld base %ld %ld %ld\n",inode->id_,std::string(store_name).c_str(),inode->is_changed_outside_,inode->stamp_.stored_bytes,inode->stamp_.mtime_ns,inode->stamp_.ctime_ns,b.stored_bytes,b.mtime_ns,b.ctime_ns); }
-    else fprintf(stderr,"REUSE id %lu %s detached %d open %d\n",inode->id_,std::string(store_name).c_str(),inode->is_detached_,inode->is_open_);
     Detach(inode);
     inode = nullptr;
   }
