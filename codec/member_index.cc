@@ -103,7 +103,8 @@ void MemberIndex::CutAt(uint64_t file_offset) {
   }
   while (!tails_.empty() && tails_.back().end_group >= groups_.size()) tails_.pop_back();
   last_group_members_ = kUnknownMembers;
-  ends_with_tail_ = false;
+  // What comes to the end by the cut may be a tail that was dead.
+  ends_with_tail_ = !tails_.empty() && tails_.back().end_group + 1 == groups_.size();
 }
 
 }  // namespace gzipfs

@@ -51,7 +51,8 @@ class MemberIndex {
 
   // The bytes of a tail that makes the file complete: to be written at
   // file_bytes(), and then told to AppendTail. `block_bytes` is the file's
-  // block size, a power of two. REQUIRES: plain_bytes() <= kMaxPlainBytes.
+  // block size, a power of two. REQUIRES: plain_bytes() <= kMaxPlainBytes and
+  // !ends_with_tail().
   std::vector<std::byte> EncodeTail(Profile profile, uint64_t block_bytes) const;
   // Accounts for the tail EncodeTail gave, once it is in the file.
   void AppendTail(size_t tail_bytes);

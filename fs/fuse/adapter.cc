@@ -65,7 +65,7 @@ void FuseAdapter::Init(fuse_conn_info& connection) {
   connection.want &= ~kUnwanted;
   connection.want |= kWanted & connection.capable;
   // Files may change behind the mount. Without the writeback cache the kernel
-  // notices that by size and time; with it, by a new inode (IfKnown).
+  // notices that by size and time; with it, by a new inode (ChangeDoubt).
   const bool writeback =
       options_.writeback && (connection.capable & FUSE_CAP_WRITEBACK_CACHE) != 0;
   connection.want |= connection.capable &

@@ -58,7 +58,8 @@ void GetAttrOp(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
 void SetAttrOp(fuse_req_t request, fuse_ino_t node, struct stat* attr, int to_set,
                fuse_file_info* info) {
   Serve(request, [&](Vfs& vfs) {
-    ReplyAttr(request, vfs.SetAttr(CallerOf(request), node, ChangesOf(*attr, to_set), FileOf(info)));
+    const AttrChanges changes = ChangesOf(*attr, to_set);
+    ReplyAttr(request, vfs.SetAttr(CallerOf(request), node, changes, FileOf(info)));
   });
 }
 

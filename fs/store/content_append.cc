@@ -78,8 +78,8 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
 void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& written) {
   MutexLock lock(mutex_);
   appending_ = false;
+  base_plain_ = base_limit_ = base_->plain_bytes();  // of a failed hole, part may be there
   if (written) {
-    base_plain_ = base_limit_ = base_->plain_bytes();
     needs_times_ = true;
   } else {
     append_error_ = written.error();
@@ -98,7 +98,17 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
       blocks_.erase(entry);
     }
   }
+  if (run.empty()) HideAppendedHole();
   changed_.NotifyAll();
+}
+
+// What was written into a hole while that was being appended is now an
+// overwrite.
+void ContentImpl::HideAppendedHole() {
+  for (const auto& [index, block] : blocks_) {
+    if (BlockStart(index) >= base_plain_) return;
+    if (BlockStart(index) + block->FirstByte() < base_plain_) mode_ = Mode::kLogged;
+  }
 }
 
 void ContentImpl::AppendReady() {
@@ -172,10 +182,6 @@ Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
   if (done) done = append(block_bytes_, (last_begin - first_end) / block_bytes_);
   if (done) done = append(end - last_begin, 1);
   FinishRun({}, done);
-  if (!done) {
-    MutexLock lock(mutex_);
-    base_plain_ = base_limit_ = base->plain_bytes();  // part of it may be there
-  }
   return done;
 }
 

@@ -204,10 +204,11 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
     }
     return false;
   };
-  const bool needs_log = std::any_of(blocks_.begin(), blocks_.end(), is_logged);
+  const bool needs_log =
+      is_spilling_ || std::any_of(blocks_.begin(), blocks_.end(), is_logged);
   const bool is_all_behind =
       blocks_.empty() || BlockStart(blocks_.begin()->first) >= base_plain_;
-  // What was spilled meanwhile has no bytes in memory to append.
+  // What is spilled meanwhile has no bytes in memory to append.
   mode_ = is_all_behind && !needs_log ? Mode::kAppend : Mode::kLogged;
   if (!needs_log) log_.reset();
   changed_.NotifyAll();

@@ -108,6 +108,7 @@ class ContentImpl final : public Content,
   void AppendReady() EXCLUDES(mutex_);
   bool IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const REQUIRES(mutex_);
   std::vector<BlockPtr> TakeReadyRun() REQUIRES(mutex_);
+  void HideAppendedHole() REQUIRES(mutex_);
   void FinishRun(std::span<const BlockPtr> run, const Result<void>& written) EXCLUDES(mutex_);
   // Brings the plain bytes before `plain_end` into the base; with a tail
   // behind them if that is the end of the file. Stops in logged mode.

@@ -51,7 +51,11 @@ struct DirtyBlock {
     return state == State::kEncoding || state == State::kAppending || state == State::kSpilling;
   }
 
-  // Where the bytes that it and the layers beneath it have end.
+  // Where the bytes that it and the layers beneath it have begin, and end.
+  uint32_t FirstByte() const {
+    const uint32_t own = valid.empty() ? UINT32_MAX : valid.first_byte();
+    return beneath ? std::min(own, beneath->FirstByte()) : own;
+  }
   uint32_t EndByte() const {
     const uint32_t own = valid.empty() ? 0 : valid.end_byte();
     return beneath ? std::max(own, beneath->EndByte()) : own;

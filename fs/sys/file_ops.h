@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -66,7 +67,8 @@ class FileSource final : public ByteSource {
       : ops_(ops), fd_(fd), byte_count_(byte_count) {}
   Result<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) const override {
     if (offset >= byte_count_) return 0;
-    return ops_.ReadAt(fd_, offset, out.first(std::min<uint64_t>(out.size(), byte_count_ - offset)));
+    const auto room = std::min<uint64_t>(out.size(), byte_count_ - offset);
+    return ops_.ReadAt(fd_, offset, out.first(room));
   }
   uint64_t Size() const override { return byte_count_; }
 

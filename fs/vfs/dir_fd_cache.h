@@ -21,8 +21,8 @@ namespace gzipfs {
 class DirFd {
  public:
   DirFd() = default;
-  explicit DirFd(UniqueFd fd)
-      : owner_(std::make_shared<const UniqueFd>(std::move(fd))), fd_(owner_->get()) {}
+  explicit DirFd(std::shared_ptr<const UniqueFd> fd) : owner_(std::move(fd)), fd_(owner_->get()) {}
+  explicit DirFd(UniqueFd fd) : DirFd(std::make_shared<const UniqueFd>(std::move(fd))) {}
   static DirFd Lent(int fd) {
     DirFd lent;
     lent.fd_ = fd;

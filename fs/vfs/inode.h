@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,10 +105,12 @@ class Inode {
   bool is_open_ = false;             // has an OpenFile
   bool is_changed_outside_ = false;  // its base differs from stamp_, not by us
   bool has_stamp_ = false;
+  uint32_t own_change_count_ = 0;  // counts when one begins and when it ends
+  uint32_t own_changes_ = 0;       // under way
   BaseKey key_;
   uint64_t lookup_count_ = 0;   // what the kernel will forget
   std::vector<Alias> aliases_;  // newest last
-  UniqueFd pin_;                // O_PATH, once no name is left; set once
+  std::shared_ptr<const UniqueFd> pin_;  // O_PATH, when the last name goes
   uint64_t plain_bytes_ = 0;    // as of stamp_
   BaseStamp stamp_;
 };

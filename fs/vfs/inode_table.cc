@@ -87,17 +87,25 @@ Inode* InodeTable::FindEntry(const Inode* parent, std::string_view store_name,
 }
 
 InodeRef InodeTable::Enter(const InodeRef& parent, std::string_view store_name,
-                           const struct stat& base, Form form, IfKnown if_known) {
+                           const struct stat& base, Form form) {
   Garbage garbage;
   const MutexLock lock(mutex_);
   const BaseKey key = KeyOf(base, form);
   Inode* inode = FindEntry(parent.get(), store_name, key);
-  if (inode != nullptr && if_known != IfKnown::kKeep &&
-      (if_known == IfKnown::kReplace || WasChangedOutside(*inode, base))) {
-    if (if_known == IfKnown::kRefuseChanged) return {};
-    Detach(inode);
-    inode = nullptr;
-  }
+  return EnterInode(inode, key, parent, store_name, garbage);
+}
+
+InodeRef InodeTable::EnterNew(const InodeRef& parent, std::string_view store_name,
+                              const struct stat& base, Form form) {
+  Garbage garbage;
+  const MutexLock lock(mutex_);
+  const BaseKey key = KeyOf(base, form);
+  if (Inode* stale = FindKey(key)) Detach(stale);
+  return EnterInode(nullptr, key, parent, store_name, garbage);
+}
+
+InodeRef InodeTable::EnterInode(Inode* inode, const BaseKey& key, const InodeRef& parent,
+                                std::string_view store_name, Garbage& garbage) {
   if (inode == nullptr) inode = Make(key);
   InodeRef result = RefTo(inode);
   ++inode->lookup_count_;
@@ -105,9 +113,29 @@ InodeRef InodeTable::Enter(const InodeRef& parent, std::string_view store_name,
   return result;
 }
 
-bool InodeTable::WasChangedOutside(const Inode& inode, const struct stat& base) const {
-  if (!inode.is_regular() || inode.is_open_ || !inode.has_stamp_) return false;
+bool InodeTable::LooksChangedOutside(const Inode& inode, const struct stat& base) const {
+  if (!inode.is_regular() || inode.is_open_ || inode.own_changes_ > 0 || !inode.has_stamp_) {
+    return false;
+  }
   return inode.is_changed_outside_ || !HaveSameContents(inode.stamp_, StampOf(base));
+}
+
+std::optional<ChangeDoubt> InodeTable::DoubtOf(const struct stat& base, Form form) {
+  const MutexLock lock(mutex_);
+  Inode* inode = FindKey(KeyOf(base, form));
+  if (inode == nullptr || !LooksChangedOutside(*inode, base)) return std::nullopt;
+  return ChangeDoubt{RefTo(inode), inode->own_change_count_};
+}
+
+bool InodeTable::ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base) {
+  const MutexLock lock(mutex_);
+  Inode* inode = doubt.inode.get();
+  if (inode->own_change_count_ != doubt.own_change_count || inode->is_detached_ ||
+      inode->key_ != KeyOf(base, inode->form_) || !LooksChangedOutside(*inode, base)) {
+    return false;
+  }
+  Detach(inode);
+  return true;
 }
 
 InodeRef InodeTable::Find(const InodeRef& parent, std::string_view store_name,

@@ -24,13 +24,11 @@ namespace gzipfs {
 // Names kept for one inode; of a file with more links, the newest.
 inline constexpr size_t kMaxAliases = 8;
 
-// What to do when the base of an entry is known already.
-enum class IfKnown {
-  kKeep,            // it is the known inode
-  kRefuseChanged,   // but if it seems to have been changed behind the mount, none is entered
-  kReplaceChanged,  // but if it was changed behind the mount, it becomes a new one, because
-                    // the kernel would keep the old size of a file it writes back itself
-  kReplace,         // it was made just now: the known one is gone and its number was reused
+// A closed file that looks as if it was changed behind the mount. It may be a
+// change of our own that is under way: a second look decides.
+struct ChangeDoubt {
+  InodeRef inode;
+  uint32_t own_change_count;  // when it was doubted
 };
 
 // A name of an inode in the store.
@@ -54,10 +52,21 @@ class InodeTable {
   Result<InodeRef> Get(NodeId id) EXCLUDES(mutex_);
 
   // The inode of the entry `store_name` of `parent` with attributes `base`:
-  // the known one, or a new one. Its lookup count goes up by one. Null only
-  // with kRefuseChanged.
+  // the known one, or a new one. Its lookup count goes up by one.
   InodeRef Enter(const InodeRef& parent, std::string_view store_name, const struct stat& base,
-                 Form form, IfKnown if_known) EXCLUDES(mutex_);
+                 Form form) EXCLUDES(mutex_);
+  // The same for an entry made just now: an inode that is known by its number
+  // is gone from the store.
+  InodeRef EnterNew(const InodeRef& parent, std::string_view store_name, const struct stat& base,
+                    Form form) EXCLUDES(mutex_);
+
+  // Whether the known inode with this base is closed, and was seen in another
+  // state before.
+  std::optional<ChangeDoubt> DoubtOf(const struct stat& base, Form form) EXCLUDES(mutex_);
+  // `base` was read after the doubt. When it still differs, and no change of
+  // our own can have been the reason, the inode makes way for a new one: the
+  // kernel would keep its old size and pages. True when it did.
+  bool ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base) EXCLUDES(mutex_);
   // The known inode of that entry, or null.
   InodeRef Find(const InodeRef& parent, std::string_view store_name, const struct stat& base,
                 Form form) EXCLUDES(mutex_);
@@ -81,9 +90,10 @@ class InodeTable {
   // The inode is about to lose its last known name: `fd` (O_PATH) keeps it
   // until it is forgotten, unless there are too many of these already.
   void Pin(const InodeRef& inode, UniqueFd fd) EXCLUDES(mutex_);
-  // The descriptor of an inode without a name; -1 when there is none. Valid
-  // while the reference is held.
-  int PinOf(const InodeRef& inode) EXCLUDES(mutex_);
+  // It has not lost it after all.
+  void Unpin(const InodeRef& inode) EXCLUDES(mutex_);
+  // The descriptor of an inode without a name; null when there is none.
+  std::shared_ptr<const UniqueFd> PinOf(const InodeRef& inode) EXCLUDES(mutex_);
 
   bool IsBaseOf(const InodeRef& inode, const struct stat& base) EXCLUDES(mutex_);
   // Between the two, whatever `place` leads to is the inode's base.
@@ -109,8 +119,10 @@ class InodeTable {
   // remembered only with `even_if_changed`; else Enter shall notice it, too.
   void Remember(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes,
                 bool even_if_changed) EXCLUDES(mutex_);
-  // The attributes of the closed base were changed by us, its bytes were not.
-  void NoteOwnChange(const InodeRef& inode, const struct stat& before, const struct stat& after)
+  // Around a change of the closed base's attributes, not its bytes, by us.
+  // `before` and `after` are its states, null when not known.
+  void BeginOwnChange(const InodeRef& inode) EXCLUDES(mutex_);
+  void EndOwnChange(const InodeRef& inode, const struct stat* before, const struct stat* after)
       EXCLUDES(mutex_);
   // True when pages the kernel has of the closed file are still right. Ends
   // the doubt about them: the kernel drops them on false.
@@ -146,7 +158,9 @@ class InodeTable {
   Inode* FindKey(const BaseKey& key) REQUIRES(mutex_);
   Inode* FindEntry(const Inode* parent, std::string_view store_name, const BaseKey& key)
       REQUIRES(mutex_);
-  bool WasChangedOutside(const Inode& inode, const struct stat& base) const REQUIRES(mutex_);
+  InodeRef EnterInode(Inode* inode, const BaseKey& key, const InodeRef& parent,
+                      std::string_view store_name, Garbage& garbage) REQUIRES(mutex_);
+  bool LooksChangedOutside(const Inode& inode, const struct stat& base) const REQUIRES(mutex_);
   Inode* Make(const BaseKey& key) REQUIRES(mutex_);
   void Detach(Inode* inode) REQUIRES(mutex_);
   void SetKey(Inode* inode, const BaseKey& key) REQUIRES(mutex_);

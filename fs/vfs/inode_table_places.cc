@@ -77,17 +77,26 @@ void InodeTable::NameRemoved(const InodeRef& inode, const InodeRef& parent,
 }
 
 void InodeTable::Pin(const InodeRef& inode, UniqueFd fd) {
+  auto pin = std::make_shared<const UniqueFd>(std::move(fd));  // outlives the lock
   const MutexLock lock(mutex_);
   const bool is_wanted =
       inode->aliases_.size() <= 1 && !inode->pin_ && pin_count_ < pin_limit_;
-  if (!is_wanted || !fd) return;  // the caller's copy closes it, without the mutex
-  inode->pin_ = std::move(fd);
+  if (!is_wanted) return;
+  inode->pin_ = std::move(pin);
   ++pin_count_;
 }
 
-int InodeTable::PinOf(const InodeRef& inode) {
+void InodeTable::Unpin(const InodeRef& inode) {
+  std::shared_ptr<const UniqueFd> dropped;  // outlives the lock
   const MutexLock lock(mutex_);
-  return inode->pin_.get();
+  if (!inode->pin_) return;
+  dropped = std::move(inode->pin_);
+  --pin_count_;
+}
+
+std::shared_ptr<const UniqueFd> InodeTable::PinOf(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  return inode->pin_;
 }
 
 bool InodeTable::IsBaseOf(const InodeRef& inode, const struct stat& base) {
@@ -113,12 +122,14 @@ bool InodeTable::SetOpen(const InodeRef& inode) {
   const MutexLock lock(mutex_);
   if (inode->is_detached_ && !inode->aliases_.empty()) return false;
   inode->is_open_ = true;
+  ++inode->own_change_count_;
   return true;
 }
 
 void InodeTable::SetClosed(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes) {
   const MutexLock lock(mutex_);
   inode->is_open_ = false;
+  ++inode->own_change_count_;
   inode->is_changed_outside_ = false;
   inode->has_stamp_ = true;
   inode->stamp_ = StampOf(base);
@@ -128,6 +139,7 @@ void InodeTable::SetClosed(const InodeRef& inode, const struct stat& base, uint6
 void InodeTable::SetClosedInDoubt(const InodeRef& inode) {
   const MutexLock lock(mutex_);
   inode->is_open_ = false;
+  ++inode->own_change_count_;
   inode->is_changed_outside_ = true;
 }
 
@@ -158,13 +170,22 @@ void InodeTable::Remember(const InodeRef& inode, const struct stat& base, uint64
   inode->plain_bytes_ = plain_bytes;
 }
 
-void InodeTable::NoteOwnChange(const InodeRef& inode, const struct stat& before,
-                               const struct stat& after) {
+void InodeTable::BeginOwnChange(const InodeRef& inode) {
   const MutexLock lock(mutex_);
-  if (!inode->has_stamp_ || !HaveSameContents(inode->stamp_, StampOf(before))) return;
-  const bool was_exact = inode->stamp_ == StampOf(before);
+  ++inode->own_changes_;
+  ++inode->own_change_count_;
+}
+
+void InodeTable::EndOwnChange(const InodeRef& inode, const struct stat* before,
+                              const struct stat* after) {
+  const MutexLock lock(mutex_);
+  --inode->own_changes_;
+  ++inode->own_change_count_;
+  if (before == nullptr || after == nullptr || !inode->has_stamp_) return;
+  if (!HaveSameContents(inode->stamp_, StampOf(*before))) return;
+  const bool was_exact = inode->stamp_ == StampOf(*before);
   const int64_t old_ctime_ns = inode->stamp_.ctime_ns;
-  inode->stamp_ = StampOf(after);
+  inode->stamp_ = StampOf(*after);
   // The plain size then is not vouched for by this stamp either.
   if (!was_exact) inode->stamp_.ctime_ns = old_ctime_ns;
 }

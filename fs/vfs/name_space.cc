@@ -54,11 +54,11 @@ std::string NameSpace::DescribePlace(const InodeRef& inode) {
   return path;
 }
 
-Result<UniqueFd> NameSpace::OpenWithRoom(const std::function<Result<UniqueFd>()>& open) {
-  auto fd = open();
+Result<UniqueFd> NameSpace::OpenWithRoom(const std::function<Result<UniqueFd>()>& opener) {
+  auto fd = opener();
   if (fd || (ErrnoOf(fd.error()) != EMFILE && ErrnoOf(fd.error()) != ENFILE)) return fd;
   dirs_.Clear();
-  return open();
+  return opener();
 }
 
 Result<UniqueFd> NameSpace::OpenChecked(int dir_fd, const StorePlace& place,
@@ -105,9 +105,8 @@ Result<DirFd> NameSpace::OpenDir(const InodeRef& dir) {
   }
   if (fd || ErrnoOf(fd.error()) != ESTALE) return fd;
   // Removed, but somebody is still in it.
-  const int pin = inodes_.PinOf(dir);
-  if (pin < 0) return fd;
-  return DirFd::Lent(pin);
+  if (auto pin = inodes_.PinOf(dir)) return DirFd(std::move(pin));
+  return fd;
 }
 
 Result<UniqueFd> NameSpace::OpenBase(const InodeRef& inode, int flags) {
@@ -122,9 +121,9 @@ Result<UniqueFd> NameSpace::OpenBase(const InodeRef& inode, int flags) {
     if (fd || !IsGone(fd.error())) return fd;
     inodes_.RemovePlace(inode, place->parent, place->store_name);
   }
-  const int pin = inodes_.PinOf(inode);
-  if (pin < 0) return Fail(ESTALE);
-  return OpenWithRoom([&] { return Reopen(pin, flags); });
+  const auto pin = inodes_.PinOf(inode);
+  if (!pin) return Fail(ESTALE);
+  return OpenWithRoom([&] { return Reopen(pin->get(), flags); });
 }
 
 Result<struct stat> NameSpace::StatBase(const InodeRef& inode) {
@@ -138,9 +137,9 @@ Result<struct stat> NameSpace::StatBase(const InodeRef& inode) {
     if (!found && !IsGone(found.error())) return found;
     inodes_.RemovePlace(inode, place->parent, place->store_name);
   }
-  const int pin = inodes_.PinOf(inode);
-  if (pin < 0) return Fail(ESTALE);
-  return store_.ops().Stat(pin);
+  const auto pin = inodes_.PinOf(inode);
+  if (!pin) return Fail(ESTALE);
+  return store_.ops().Stat(pin->get());
 }
 
 }  // namespace gzipfs

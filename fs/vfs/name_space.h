@@ -44,9 +44,9 @@ class NameSpace {
 
   // The directory was removed: its descriptor is let go.
   void ForgetDir(const InodeRef& dir) { dirs_.Drop(dir->id()); }
-  // Calls `open`; when the process has run out of descriptors, gives the
+  // Calls `opener`; when the process has run out of descriptors, gives the
   // cached ones back and calls it once more.
-  Result<UniqueFd> OpenWithRoom(const std::function<Result<UniqueFd>()>& open);
+  Result<UniqueFd> OpenWithRoom(const std::function<Result<UniqueFd>()>& opener);
 
   // Where the inode is in the store, for messages to people.
   std::string DescribePlace(const InodeRef& inode);

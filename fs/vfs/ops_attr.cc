@@ -50,13 +50,14 @@ Result<void> Vfs::ChangeClosedBase(const InodeRef& inode,
     fd = names_.OpenBase(inode, O_PATH);
   }
   if (!fd) return Fail(fd.error());
-  if (!inode->is_regular()) return change(fd->get());
+  // Two such changes at once would each take the other for one from outside.
+  const MutexLock place_lock(inode->place_mutex);
+  inodes().BeginOwnChange(inode);
   const auto before = ops().Stat(fd->get());
-  if (!before) return Fail(before.error());
-  GZIPFS_TRY(change(fd->get()));
+  const auto changed = change(fd->get());
   const auto after = ops().Stat(fd->get());
-  if (after) inodes().NoteOwnChange(inode, *before, *after);
-  return {};
+  inodes().EndOwnChange(inode, before ? &*before : nullptr, after ? &*after : nullptr);
+  return changed;
 }
 
 Result<void> Vfs::ChangeOwnerAndMode(const InodeRef& inode, const AttrChanges& changes) {

@@ -47,12 +47,12 @@ Result<void> Vfs::LinkInode(const InodeRef& inode, const InodeRef& parent,
 }
 
 // A raw file must not get a name under which it would be taken for gzip: EXDEV
-// makes programs copy it instead. `open` opens the file for reading.
+// makes programs copy it instead. `opener` opens the file for reading.
 Result<void> Vfs::CheckStaysRaw(const struct stat& base, std::string_view new_store_name,
-                                const std::function<Result<UniqueFd>()>& open) {
+                                const std::function<Result<UniqueFd>()>& opener) {
   if (!S_ISREG(base.st_mode) || !HasGzSuffix(new_store_name)) return {};
   if (base.st_size == 0) return Fail(EXDEV);
-  const auto fd = open();
+  const auto fd = opener();
   if (!fd) return Fail(EXDEV);
   const auto is_gzip = BeginsAsGzip(ops(), fd->get());
   if (!is_gzip) return Fail(is_gzip.error());

@@ -41,17 +41,18 @@ Result<Entry> Vfs::LookupIn(const InodeRef& parent, const std::string& name) {
   return EntryOf(inode, found->stat, std::move(fd));
 }
 
-// A file that was just closed looks changed to who saw it before that: so the
-// second look decides. `found` is brought up to date.
+// Enters what was found, whose attributes are brought up to date. A file that
+// was changed behind the mount becomes a new inode.
 InodeRef Vfs::EnterFound(const InodeRef& parent, DirectoryView& directory, BaseName& found) {
-  const auto enter = [&](IfKnown if_known) {
-    return inodes().Enter(parent, found.store_name, found.stat, found.form, if_known);
-  };
-  if (!writeback_) return enter(IfKnown::kKeep);
-  if (InodeRef inode = enter(IfKnown::kRefuseChanged)) return inode;
-  const auto again = directory.Stat(found.store_name);
-  if (again && *again) found.stat = **again;
-  return enter(IfKnown::kReplaceChanged);
+  const auto doubt = inodes().DoubtOf(found.stat, found.form);
+  if (writeback_ && doubt) {
+    const auto again = directory.Stat(found.store_name);
+    if (again && *again) found.stat = **again;
+    if (inodes().ResolveDoubt(*doubt, found.stat)) {
+      spdlog::info("{}: changed behind the mount", names_.DescribePlace(doubt->inode));
+    }
+  }
+  return inodes().Enter(parent, found.store_name, found.stat, found.form);
 }
 
 // The reply for an inode whose lookup count went up already.

@@ -52,7 +52,7 @@ Result<Vfs::MadeFile> Vfs::MakeGzipFile(const Caller& caller, const InodeRef& pa
   parent->change_count.fetch_add(1);
   const auto base = ops().Stat(fd->get());
   if (!base) return Fail(base.error());
-  InodeRef inode = inodes().Enter(parent, store_name, *base, Form::kGzip, IfKnown::kReplace);
+  InodeRef inode = inodes().EnterNew(parent, store_name, *base, Form::kGzip);
   return MadeFile{std::move(inode), std::move(store_name), std::move(*fd)};
 }
 
@@ -135,7 +135,7 @@ Result<Entry> Vfs::MakeNamed(const Caller& caller, NodeId parent_id, const std::
   (*parent)->change_count.fetch_add(1);
   const auto base = ops().StatAt(dir->get(), name.c_str());
   if (!base) return Fail(base.error());
-  const auto inode = inodes().Enter(*parent, name, *base, Form::kRaw, IfKnown::kReplace);
+  const auto inode = inodes().EnterNew(*parent, name, *base, Form::kRaw);
   return Entry{inode->id(), ShownAttr(*inode, *base, 0)};
 }
 

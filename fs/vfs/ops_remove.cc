@@ -64,7 +64,10 @@ Result<void> Vfs::RemoveAt(const InodeRef& parent, const DirFd& dir, const Found
                            int flags) {
   const std::string& store_name = found.base.store_name;
   if (found.inode) PinBeforeRemoval(found.inode, dir.get(), store_name);
-  GZIPFS_TRY(ops().UnlinkAt(dir.get(), store_name.c_str(), flags));
+  if (auto removed = ops().UnlinkAt(dir.get(), store_name.c_str(), flags); !removed) {
+    if (found.inode) inodes().Unpin(found.inode);
+    return removed;
+  }
   parent->change_count.fetch_add(1);
   if (!found.inode) return {};
   const bool is_last_link = S_ISDIR(found.base.stat.st_mode) || found.base.stat.st_nlink == 1;

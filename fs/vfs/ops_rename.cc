@@ -178,7 +178,10 @@ Result<bool> Vfs::CarryOut(const RenamePlan& plan) {
   const unsigned flags = plan.is_exchange       ? RENAME_EXCHANGE
                          : replaces_atomically ? 0
                                                : RENAME_NOREPLACE;
-  GZIPFS_TRY(RenameInStore(plan, flags));
+  if (auto renamed = RenameInStore(plan, flags); !renamed) {
+    if (plan.target && plan.target->inode) inodes().Unpin(plan.target->inode);
+    return Fail(renamed.error());
+  }
   plan.parent->change_count.fetch_add(1);
   plan.new_parent->change_count.fetch_add(1);
   NoteRenamed(plan);
@@ -195,13 +198,13 @@ Result<bool> Vfs::CarryOut(const RenamePlan& plan) {
 // RENAME_NOREPLACE only guards against changes behind the mount: filesystems
 // without it do without.
 Result<void> Vfs::RenameInStore(const RenamePlan& plan, unsigned flags) {
-  const auto rename = [&](unsigned with_flags) {
+  const auto move = [&](unsigned with_flags) {
     return ops().RenameAt(plan.dir.get(), plan.source.base.store_name.c_str(),
                           plan.new_dir.get(), plan.new_store_name.c_str(), with_flags);
   };
-  const auto renamed = rename(flags);
+  const auto renamed = move(flags);
   if (renamed || flags != RENAME_NOREPLACE || ErrnoOf(renamed.error()) != EINVAL) return renamed;
-  return rename(0);
+  return move(0);
 }
 
 void Vfs::NoteRenamed(const RenamePlan& plan) {

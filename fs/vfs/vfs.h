@@ -203,7 +203,7 @@ class Vfs {
   // ops_link.cc
   Result<void> LinkInode(const InodeRef& inode, const InodeRef& parent, const std::string& name);
   Result<void> CheckStaysRaw(const struct stat& base, std::string_view new_store_name,
-                             const std::function<Result<UniqueFd>()>& open);
+                             const std::function<Result<UniqueFd>()>& opener);
 
   // ops_remove.cc
   Result<void> RemoveEntry(NodeId parent_id, const char* name, bool is_directory);

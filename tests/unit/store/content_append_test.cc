@@ -183,6 +183,46 @@ TEST_F(ContentAppend, WriteFarBehindTheEndLeavesAHole) {
   EXPECT_EQ(ReadAll(), expected);
 }
 
+TEST_F(ContentAppend, WriteIntoAHoleThatIsBeingAppendedIsKept) {
+  Make(test::TextLike(100));
+  Truncate(20 * kBlock);
+  ops_.before = [this, is_done = false](test::Call call) mutable {
+    if (call != test::Call::kWrite || std::exchange(is_done, true)) return 0;
+    Write(5 * kBlock + 10, test::FromText("into the hole"));
+    Write(7 * kBlock, test::TextLike(kBlock));
+    return 0;
+  };
+  Flush();
+  ops_.before = nullptr;
+  Buffer expected = test::TextLike(100);
+  test::Overwrite(&expected, 5 * kBlock + 10, test::FromText("into the hole"));
+  test::Overwrite(&expected, 7 * kBlock, test::TextLike(kBlock));
+  expected.resize(20 * kBlock);
+  EXPECT_TRUE(ReadAll() == expected);
+  Settle();
+  EXPECT_TRUE(Gunzipped() == expected);
+}
+
+TEST_F(ContentAppend, AppendersWhoWaitForTheBaseGetPlacesOfTheirOwn) {
+  Open(true);
+  Write(0, test::TextLike(1000));
+  std::jthread other;
+  ops_.before = [&, is_done = false](test::Call call) mutable {
+    if (call != test::Call::kWrite || std::exchange(is_done, true)) return 0;
+    // Both see a block that is on its way to the base, and wait.
+    other = std::jthread([this] { ASSERT_TRUE(content_->WriteAtEnd(test::FromText("other"))); });
+    return 0;
+  };
+  std::jthread flush([this] { Flush(); });
+  ASSERT_TRUE(content_->WriteAtEnd(test::FromText("this")));
+  flush.join();
+  ops_.before = nullptr;
+  if (other.joinable()) other.join();
+  EXPECT_EQ(content_->plain_bytes(), 1009u);
+  Settle();
+  EXPECT_EQ(Gunzipped().size(), 1009u);
+}
+
 TEST_F(ContentAppend, BlocksWrittenFromTheBackAreInOrder) {
   Open(true);
   const Buffer plain = test::TextLike(6 * kBlock);

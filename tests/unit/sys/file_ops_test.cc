@@ -24,7 +24,9 @@ class FileOpsTest : public ::testing::Test {
   }
   Buffer Random(size_t byte_count) {
     Buffer bytes(byte_count);
-    for (size_t i = 0; i < byte_count; ++i) bytes[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+    for (size_t i = 0; i < byte_count; ++i) {
+      bytes[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+    }
     return bytes;
   }
 

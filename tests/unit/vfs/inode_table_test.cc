@@ -25,10 +25,10 @@ class InodeTableTest : public ::testing::Test {
  protected:
   InodeRef Root() { return *table_.Get(kRootNodeId); }
   InodeRef EnterFile(ino_t ino, const std::string& name) {
-    return table_.Enter(Root(), name, Base(ino), Form::kGzip, IfKnown::kKeep);
+    return table_.Enter(Root(), name, Base(ino), Form::kGzip);
   }
   InodeRef EnterDir(const InodeRef& parent, ino_t ino, const std::string& name) {
-    return table_.Enter(parent, name, Base(ino, S_IFDIR), Form::kRaw, IfKnown::kKeep);
+    return table_.Enter(parent, name, Base(ino, S_IFDIR), Form::kRaw);
   }
   // Ends a reference and tells how many inodes are left.
   size_t CountWithout(InodeRef& inode) {
@@ -68,7 +68,7 @@ TEST_F(InodeTableTest, StaysWhileSomebodyWorksWithIt) {
 
 TEST_F(InodeTableTest, AParentStaysWhileAChildNeedsIt) {
   InodeRef dir = EnterDir(Root(), 100, "d");
-  InodeRef file = table_.Enter(dir, "f.gz", Base(101), Form::kGzip, IfKnown::kKeep);
+  InodeRef file = table_.Enter(dir, "f.gz", Base(101), Form::kGzip);
   const NodeId dir_id = dir->id();
   table_.Forget(dir_id, 1);
   EXPECT_EQ(CountWithout(dir), 3u);
@@ -91,9 +91,9 @@ TEST_F(InodeTableTest, ForgetsAChainOfAnyDepth) {
 
 TEST_F(InodeTableTest, FormAndTypeTellInodesApart) {
   const InodeRef plain = EnterFile(100, "a.gz");
-  const InodeRef raw = table_.Enter(Root(), "b", Base(100), Form::kRaw, IfKnown::kKeep);
+  const InodeRef raw = table_.Enter(Root(), "b", Base(100), Form::kRaw);
   const InodeRef fifo =
-      table_.Enter(Root(), "c", Base(100, S_IFIFO), Form::kRaw, IfKnown::kKeep);
+      table_.Enter(Root(), "c", Base(100, S_IFIFO), Form::kRaw);
   EXPECT_NE(plain->id(), raw->id());
   EXPECT_NE(raw->id(), fifo->id());
 }
@@ -134,7 +134,7 @@ TEST_F(InodeTableTest, AfterTheLastLinkIsRemovedItsNumberMayComeBack) {
 
 TEST_F(InodeTableTest, ANewFileNeverIsAKnownInode) {
   const InodeRef stale = EnterFile(100, "a.gz");  // removed behind the mount
-  const InodeRef made = table_.Enter(Root(), "b.gz", Base(100), Form::kGzip, IfKnown::kReplace);
+  const InodeRef made = table_.EnterNew(Root(), "b.gz", Base(100), Form::kGzip);
   EXPECT_NE(made->id(), stale->id());
 }
 
@@ -173,15 +173,15 @@ TEST_F(InodeTableTest, WhileABaseIsReplacedItsNameLeadsToTheInode) {
   EXPECT_FALSE(table_.IsBaseOf(inode, Base(200)));
 }
 
-TEST_F(InodeTableTest, AFileChangedBehindTheMountBecomesANewInode) {
+TEST_F(InodeTableTest, AFileChangedBehindTheMountMakesWayForANewInode) {
   const InodeRef inode = EnterFile(100, "a.gz");
   table_.Remember(inode, Base(100, S_IFREG, 10), 55, false);
+  EXPECT_FALSE(table_.DoubtOf(Base(100), Form::kGzip));
   const struct stat changed = Base(100, S_IFREG, 20);
-  EXPECT_FALSE(table_.Enter(Root(), "a.gz", changed, Form::kGzip, IfKnown::kRefuseChanged));
-  EXPECT_EQ(table_.Enter(Root(), "a.gz", changed, Form::kGzip, IfKnown::kKeep)->id(),
-            inode->id());
-  const InodeRef fresh =
-      table_.Enter(Root(), "a.gz", changed, Form::kGzip, IfKnown::kReplaceChanged);
+  const auto doubt = table_.DoubtOf(changed, Form::kGzip);
+  ASSERT_TRUE(doubt);
+  EXPECT_TRUE(table_.ResolveDoubt(*doubt, changed));
+  const InodeRef fresh = table_.Enter(Root(), "a.gz", changed, Form::kGzip);
   EXPECT_NE(fresh->id(), inode->id());
   EXPECT_FALSE(table_.SetOpen(inode)) << "two open files for one base";
   EXPECT_TRUE(table_.SetOpen(fresh));
@@ -192,9 +192,9 @@ TEST_F(InodeTableTest, AnOpenFileIsNeverTakenForChangedBehindTheMount) {
   table_.Remember(inode, Base(100), 55, false);
   ASSERT_TRUE(table_.SetOpen(inode));
   const struct stat grown = Base(100, S_IFREG, 999);
-  EXPECT_EQ(table_.Enter(Root(), "a.gz", grown, Form::kGzip, IfKnown::kReplaceChanged), inode);
+  EXPECT_FALSE(table_.DoubtOf(grown, Form::kGzip));
   table_.SetClosed(inode, grown, 5000);
-  EXPECT_EQ(table_.Enter(Root(), "a.gz", grown, Form::kGzip, IfKnown::kReplaceChanged), inode);
+  EXPECT_FALSE(table_.DoubtOf(grown, Form::kGzip));
   EXPECT_EQ(table_.KnownPlainBytes(inode, grown), 5000u);
 }
 
@@ -205,9 +205,24 @@ TEST_F(InodeTableTest, OurOwnChangesOfAttributesAreNotChangesBehindTheMount) {
   struct stat after = before;
   after.st_mtim.tv_sec = 1234567890;
   after.st_ctim.tv_sec = 1;
-  table_.NoteOwnChange(inode, before, after);
+  table_.BeginOwnChange(inode);
+  EXPECT_FALSE(table_.DoubtOf(after, Form::kGzip));
+  table_.EndOwnChange(inode, &before, &after);
   EXPECT_EQ(table_.KnownPlainBytes(inode, after), 55u);
-  EXPECT_EQ(table_.Enter(Root(), "a.gz", after, Form::kGzip, IfKnown::kReplaceChanged), inode);
+  EXPECT_FALSE(table_.DoubtOf(after, Form::kGzip));
+}
+
+TEST_F(InodeTableTest, ADoubtIsDroppedWhenAChangeOfOursCameBetween) {
+  const InodeRef inode = EnterFile(100, "a.gz");
+  const struct stat now = Base(100);
+  table_.Remember(inode, now, 55, false);
+  const struct stat seen_before = Base(100, S_IFREG, 9);  // read before the file was closed
+  const auto doubt = table_.DoubtOf(seen_before, Form::kGzip);
+  ASSERT_TRUE(doubt);
+  EXPECT_FALSE(table_.ResolveDoubt(*doubt, now)) << "the second look shows what is known";
+  table_.BeginOwnChange(inode);
+  table_.EndOwnChange(inode, nullptr, nullptr);
+  EXPECT_FALSE(table_.ResolveDoubt(*doubt, seen_before));
 }
 
 TEST_F(InodeTableTest, PagesAreKeptOnlyOfAnUnchangedFile) {
@@ -227,14 +242,20 @@ TEST_F(InodeTableTest, KeepsAPinOnlyForTheLastNameAndNotTooMany) {
   const InodeRef linked = EnterFile(100, "a.gz");
   EnterFile(100, "b.gz");
   table_.Pin(linked, open());
-  EXPECT_EQ(table_.PinOf(linked), -1);
+  EXPECT_FALSE(table_.PinOf(linked));
   int pinned = 0;
   for (ino_t ino = 200; ino < 300; ++ino) {
     const InodeRef inode = EnterFile(ino, std::to_string(ino));
     table_.Pin(inode, open());
-    pinned += table_.PinOf(inode) >= 0 ? 1 : 0;
+    pinned += table_.PinOf(inode) ? 1 : 0;
   }
   EXPECT_EQ(pinned, 16);
+  const InodeRef another = EnterFile(500, "another");
+  table_.Pin(another, open());
+  EXPECT_FALSE(table_.PinOf(another));
+  table_.Unpin(*table_.Get(3));  // the first of them: its name stays after all
+  table_.Pin(another, open());
+  EXPECT_TRUE(table_.PinOf(another));
 }
 
 TEST_F(InodeTableTest, ManyThreadsMayLookUpAndForget) {
