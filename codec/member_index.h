@@ -128,7 +128,7 @@ struct FileLayout {
   bool has_tail = false;            // the index came from a tail of ours
   bool is_conforming = true;        // every member known to carry a subfield, none too large
   std::vector<MemberInfo> foreign;  // the members that are not; each is a group of its own
-  std::error_code rest;             // why what is behind valid_bytes is no member; empty: nothing is
+  std::error_code rest;             // why what follows valid_bytes is no member; empty: nothing
 };
 
 // Reads the layout from the tail, or by scanning every member where there is

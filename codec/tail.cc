@@ -303,6 +303,10 @@ Result<FileLayout> ScanLayout(const ByteSource& source) {
   return layout;
 }
 
+// A group of a writer has 32 members and a few dead short tails, unless it is a
+// dead long tail; one of more than this is made to use up memory.
+constexpr size_t kMaxWalkedMembers = 4096;
+
 Result<std::vector<MemberInfo>> WalkGroup(const ByteSource& source, const MemberGroup& group) {
   std::vector<MemberInfo> members;
   MemberScanner scanner(source, group.file_offset, group.plain_offset,
@@ -311,6 +315,9 @@ Result<std::vector<MemberInfo>> WalkGroup(const ByteSource& source, const Member
     Result<std::optional<MemberInfo>> next = scanner.Next();
     if (!next) return Fail(next.error());
     if (!*next) break;
+    if (group.plain_bytes > 0 && members.size() == kMaxWalkedMembers) {
+      return Fail(DataError::kBadTail);
+    }
     members.push_back(**next);
   }
   if (scanner.plain_position() != group.plain_offset + group.plain_bytes) {

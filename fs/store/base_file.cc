@@ -213,7 +213,10 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   MutexLock lock(mutex_);
   walks_.clear();
   rest_ = {};
-  if (file_offset == 0) is_conforming_ = true;
+  if (file_offset == 0) {
+    is_conforming_ = true;
+    foreign_.clear();
+  }
   index_.CutAt(file_offset);
   for (const MemberInfo& member : kept) index_.Append(member.plain_bytes, member.member_bytes);
   return {};

@@ -89,7 +89,7 @@ class BaseFile {
   const Profile profile_;
   const uint64_t block_bytes_;
   std::atomic<bool> is_conforming_;
-  const std::vector<MemberInfo> foreign_;
+  std::vector<MemberInfo> foreign_;  // changed by CutAt alone, which excludes readers
   std::atomic<uint64_t> base_id_;
 
   mutable Mutex mutex_;

@@ -67,9 +67,13 @@ Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t
         (*members)->begin(), (*members)->end(),
         [at](const MemberInfo& candidate) { return candidate.plain_end() <= at; });
     for (; member != (*members)->end() && member->plain_offset < plain_end; ++member) {
-      if (member->plain_bytes > 0) found.push_back(*member);
+      if (member->plain_bytes == 0) continue;
+      found.push_back(*member);
+      at = member->plain_end();
     }
-    at = group->plain_offset + group->plain_bytes;
+    const uint64_t group_end = group->plain_offset + group->plain_bytes;
+    if (at < std::min(group_end, plain_end)) return Fail(DataError::kBadTail);
+    at = group_end;
   }
   return found;
 }

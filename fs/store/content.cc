@@ -21,7 +21,7 @@ ContentImpl::ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_w
       base_plain_(plain_bytes_),
       base_limit_(plain_bytes_),
       is_modified_(is_new),
-      needs_entry_sync_(is_new) {}
+      needs_entry_sync_(is_writable_) {}
 
 ContentImpl::~ContentImpl() {
   if (is_writable_) store_.relief().Remove(relief_ticket_);
@@ -38,6 +38,7 @@ void ContentImpl::ForbidWrites(std::error_code why) {
 
 Result<void> ContentImpl::Flush() {
   MutexLock settle_lock(settle_mutex_);
+  const DirtyBudget::Progress progress(store_.budget());
   GZIPFS_TRY(SettleAppended());
   MutexLock lock(mutex_);
   if (sticky_error_) return Fail(sticky_error_);
@@ -47,15 +48,24 @@ Result<void> ContentImpl::Flush() {
 
 Result<void> ContentImpl::Settle() {
   MutexLock settle_lock(settle_mutex_);
-  bool needs_checkpoint = false;
+  const DirtyBudget::Progress progress(store_.budget());
   {
     MutexLock lock(mutex_);
     if (sticky_error_) return Fail(sticky_error_);
     append_error_ = {};
-    needs_checkpoint = mode_ == Mode::kLogged && !is_unlinked_;
   }
-  if (needs_checkpoint) GZIPFS_TRY(Checkpoint());
+  if (!NeedsCheckpoint()) {
+    GZIPFS_TRY(SettleAppended());
+    // A write may have made the file logged half-way through.
+    if (!NeedsCheckpoint()) return {};
+  }
+  GZIPFS_TRY(Checkpoint());
   return SettleAppended();
+}
+
+bool ContentImpl::NeedsCheckpoint() const {
+  MutexLock lock(mutex_);
+  return mode_ == Mode::kLogged && !is_unlinked_;
 }
 
 Result<void> ContentImpl::Sync() {
@@ -93,6 +103,7 @@ std::optional<timespec> ContentImpl::pending_mtime() const {
 Result<void> ContentImpl::SetTimes(std::optional<timespec> atime, std::optional<timespec> mtime) {
   const timespec omit{.tv_sec = 0, .tv_nsec = UTIME_OMIT};
   const timespec times[2] = {atime.value_or(omit), mtime.value_or(omit)};
+  MutexLock times_lock(times_mutex_);
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);

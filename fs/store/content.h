@@ -42,6 +42,9 @@ class BasePlace {
   virtual Result<void> WithPlace(
       const std::function<Result<void>(int dir_fd, const char* name)>& action) = 0;
 
+  // The name, for messages to people.
+  virtual std::string Describe() const { return "(a file)"; }
+
   // The name now leads to another base (after a checkpoint replaced it).
   // Called from inside `action` of WithPlace.
   virtual void BaseReplaced(const struct stat& new_base) = 0;

@@ -94,6 +94,7 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
       // so the zeros that hide what a cut left behind the file's end.)
       block->state = DirtyBlock::State::kDirty;
       block->was_submitted = false;
+      block->encoded.reset();
     } else if (entry != blocks_.end() && entry->second == block) {
       blocks_.erase(entry);
     }
@@ -239,6 +240,7 @@ Result<void> ContentImpl::AddTail() {
 // The base's own mtime moved with every write; what programs see must not.
 Result<void> ContentImpl::RestoreTimes() {
   timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {}};
+  MutexLock times_lock(times_mutex_);
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
@@ -255,10 +257,19 @@ Result<void> ContentImpl::SettleAppended() {
   {
     MutexLock lock(mutex_);
     if (sticky_error_) return Fail(sticky_error_);
+    while (is_spilling_) changed_.Wait(mutex_);
     if (!is_modified_ || mode_ != Mode::kAppend) return {};
     append_error_ = {};
     plain_end = plain_bytes_;
+    is_appending_all_ = true;
   }
+  const Result<void> done = AppendAll(plain_end);
+  MutexLock lock(mutex_);
+  is_appending_all_ = false;
+  return done;
+}
+
+Result<void> ContentImpl::AppendAll(uint64_t plain_end) {
   GZIPFS_TRY(AppendUpTo(plain_end));
   GZIPFS_TRY(AddTail());
   return RestoreTimes();

@@ -172,8 +172,8 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
 // file is closed, and the image stays for somebody to fetch.
 Result<void> ContentImpl::ReadFromImage(const Snapshot& snapshot, UniqueFd image,
                                         const std::string& kept_name, std::error_code why) {
-  spdlog::error("a file with hard links was overwritten in part ({}); its content is in {}/image/{}",
-                why.message(), kPrivateDirName, kept_name);
+  spdlog::error("{} was overwritten in part ({}); its content is in {}/image/{}",
+                place_.Describe(), why.message(), kPrivateDirName, kept_name);
   if (Result<std::unique_ptr<BaseFile>> base = BaseFile::Open(store_, std::move(image))) {
     AdoptBase(snapshot, std::move(*base));
   }
@@ -187,6 +187,7 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
   MutexLock lock(mutex_);
   base_ = std::move(base);
   base_plain_ = base_limit_ = base_->plain_bytes();
+  needs_times_ = true;  // one may have been set while the image was made
   for (const auto& [index, old_block] : snapshot.blocks) {
     const auto entry = blocks_.find(index);
     if (entry == blocks_.end()) continue;

@@ -117,6 +117,7 @@ Result<void> ContentImpl::ComposeImage(const Snapshot& snapshot, ImageWriter& im
     Result<uint64_t> reached =
         ComposeFromBase(snapshot, at, std::min(gap_end, snapshot.base_limit), image);
     if (!reached) return Fail(reached.error());
+    if (*reached <= at) return Fail(DataError::kBadTail);
     at = *reached;
   }
   return {};

@@ -88,6 +88,8 @@ class ContentImpl final : public Content,
   // written, so that all of [begin, end) is valid.
   Result<void> Complete(const BlockPtr& block, uint32_t begin, uint32_t end) EXCLUDES(mutex_);
 
+  void ReportDamage(uint64_t plain_offset, uint64_t byte_count, std::error_code why);
+
   // content_write.cc
   Result<void> CheckWritable() REQUIRES(mutex_);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
@@ -97,7 +99,8 @@ class ContentImpl final : public Content,
   bool AwaitAppending(uint64_t plain_offset, uint64_t byte_count) REQUIRES(mutex_);
   BlockPtr MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) REQUIRES(mutex_);
   bool MarkForEncoding(const BlockPtr& block) REQUIRES(mutex_);
-  Result<void> CutBase(uint64_t plain_bytes) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<void> CutBase(uint64_t plain_bytes, bool may_cut) REQUIRES(settle_mutex_)
+      EXCLUDES(mutex_);
   void CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) REQUIRES(mutex_);
   void AwaitQuiet() REQUIRES(mutex_);
 
@@ -109,6 +112,7 @@ class ContentImpl final : public Content,
   bool IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const REQUIRES(mutex_);
   std::vector<BlockPtr> TakeReadyRun() REQUIRES(mutex_);
   void HideAppendedHole() REQUIRES(mutex_);
+  Result<void> AppendAll(uint64_t plain_end) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
   void FinishRun(std::span<const BlockPtr> run, const Result<void>& written) EXCLUDES(mutex_);
   // Brings the plain bytes before `plain_end` into the base; with a tail
   // behind them if that is the end of the file. Stops in logged mode.
@@ -124,10 +128,12 @@ class ContentImpl final : public Content,
   std::vector<BlockPtr> ChooseVictims() REQUIRES(mutex_);
   bool RelieveByRetrying() EXCLUDES(mutex_);
   bool RelieveByAppending() EXCLUDES(mutex_);
+  bool RelieveBySpilling() EXCLUDES(mutex_);
   Result<void> SpillBlock(const std::shared_ptr<SpillLog>& log, const BlockPtr& block)
       EXCLUDES(mutex_);
 
   // content_checkpoint.cc
+  bool NeedsCheckpoint() const EXCLUDES(mutex_);
   Result<void> Checkpoint() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
   Result<bool> FindUnlinked() EXCLUDES(mutex_);
   Snapshot TakeSnapshot() EXCLUDES(mutex_);
@@ -164,7 +170,10 @@ class ContentImpl final : public Content,
   const Profile profile_;
   ReliefList::Ticket relief_ticket_;
 
+  std::atomic<int> report_count_{0};
+
   Mutex settle_mutex_;
+  Mutex times_mutex_;  // held across futimens, so that the last time set is the last put
   SharedMutex base_lock_;
 
   mutable Mutex mutex_;
@@ -177,10 +186,11 @@ class ContentImpl final : public Content,
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest
   bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
+  bool is_appending_all_ GUARDED_BY(mutex_) = false;  // a flush or settlement is
   bool is_spilling_ GUARDED_BY(mutex_) = false;  // somebody writes to the log
   bool is_modified_ GUARDED_BY(mutex_);          // the base needs a tail of ours
   bool needs_times_ GUARDED_BY(mutex_) = false;  // the base was written to after mtime_ was set
-  bool needs_entry_sync_ GUARDED_BY(mutex_);     // the directory entry is not durable yet
+  bool needs_entry_sync_ GUARDED_BY(mutex_);     // the directory entry may not be durable yet
   std::error_code write_error_ GUARDED_BY(mutex_);   // why the file takes no writes at all
   std::error_code append_error_ GUARDED_BY(mutex_);  // of the last try; the next one may succeed
   std::error_code sticky_error_ GUARDED_BY(mutex_);  // final

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <spdlog/spdlog.h>
+
 #include "fs/store/content_impl.h"
 
 namespace gzipfs {
@@ -106,8 +108,20 @@ Result<size_t> ContentImpl::Read(uint64_t plain_offset, std::span<std::byte> out
     CollectRange(blocks_, plain_offset, out, base_limit_, pending);
     base = base_;
   }
-  GZIPFS_TRY(Fetch(*base, pending));
+  if (Result<void> fetched = Fetch(*base, pending); !fetched) {
+    ReportDamage(plain_offset, out.size(), fetched.error());
+    return Fail(fetched.error());
+  }
   return out.size();
+}
+
+// A few lines for each open file: a reader that goes on would fill the log.
+void ContentImpl::ReportDamage(uint64_t plain_offset, uint64_t byte_count,
+                               std::error_code why) {
+  constexpr int kMaxReports = 10;
+  if (report_count_.fetch_add(1) >= kMaxReports) return;
+  spdlog::error("{}: plain bytes {} to {} cannot be read: {}; 'gzipfs check' names the member",
+                place_.Describe(), plain_offset, plain_offset + byte_count, why.message());
 }
 
 Result<void> ContentImpl::ReadSnapshot(const Snapshot& snapshot, uint64_t plain_offset,

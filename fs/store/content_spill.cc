@@ -48,7 +48,8 @@ bool ContentImpl::RelieveByAppending() {
 std::vector<BlockPtr> ContentImpl::ChooseVictims() {
   constexpr uint64_t kVictimBytes = 4 * kMiB;
   std::vector<BlockPtr> victims;
-  if (appending_ || is_spilling_ || append_error_) return victims;
+  // A flush that has begun in append mode must end in it; it frees memory itself.
+  if (appending_ || is_spilling_ || is_appending_all_ || append_error_) return victims;
   const size_t limit = std::max<uint64_t>(kVictimBytes / block_bytes_, 1);
   for (auto& [index, block] : blocks_) {
     const bool may_go = block->state == DirtyBlock::State::kEncoded || block->IsMutable();
@@ -97,7 +98,10 @@ Result<void> ContentImpl::SpillBlock(const std::shared_ptr<SpillLog>& log,
 }
 
 bool ContentImpl::Relieve() {
-  if (RelieveByRetrying() || RelieveByAppending()) return true;
+  return RelieveByRetrying() || RelieveByAppending() || RelieveBySpilling();
+}
+
+bool ContentImpl::RelieveBySpilling() {
   std::vector<BlockPtr> victims;
   std::shared_ptr<SpillLog> log;
   {

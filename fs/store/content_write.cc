@@ -21,7 +21,8 @@ Result<void> ContentImpl::CheckWritable() {
 // Waits for the first block of the range that is being written to the base;
 // true if there was one, and everything may have changed.
 bool ContentImpl::AwaitAppending(uint64_t plain_offset, uint64_t byte_count) {
-  const auto end = blocks_.lower_bound((plain_offset + byte_count + block_bytes_ - 1) / block_bytes_);
+  const auto end =
+      blocks_.lower_bound((plain_offset + byte_count + block_bytes_ - 1) / block_bytes_);
   for (auto next = blocks_.lower_bound(plain_offset / block_bytes_); next != end; ++next) {
     if (next->second->state != DirtyBlock::State::kAppending) continue;
     changed_.Wait(mutex_);
@@ -75,7 +76,8 @@ bool ContentImpl::MarkForEncoding(const BlockPtr& block) {
 
 Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
                                         std::span<const std::byte> bytes) {
-  const uint64_t touched_blocks = bytes.size() / block_bytes_ + 2;
+  const uint64_t skip = plain_offset ? *plain_offset % block_bytes_ : block_bytes_ - 1;
+  const uint64_t touched_blocks = (skip + bytes.size() + block_bytes_ - 1) / block_bytes_;
   uint64_t reserved_bytes = touched_blocks * block_bytes_;
   if (auto reserved = store_.budget().Reserve(reserved_bytes); !reserved) {
     return Fail(reserved.error());
@@ -123,7 +125,7 @@ Result<uint64_t> ContentImpl::WriteAtEnd(std::span<const std::byte> bytes) {
 // Waits until no block is on its way anywhere and nobody writes to the base.
 void ContentImpl::AwaitQuiet() {
   const auto is_busy = [](const auto& entry) { return entry.second->IsOnItsWay(); };
-  while (appending_ || std::any_of(blocks_.begin(), blocks_.end(), is_busy)) {
+  while (appending_ || is_spilling_ || std::any_of(blocks_.begin(), blocks_.end(), is_busy)) {
     changed_.Wait(mutex_);
   }
 }
@@ -155,18 +157,13 @@ void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
 // Cuts the base itself when that loses nothing that should stay: at a member
 // boundary with nothing overwritten before it. Otherwise the cut waits for a
 // checkpoint, and base_limit_ hides what is behind it.
-Result<void> ContentImpl::CutBase(uint64_t plain_bytes) {
+Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
   ExclusiveLock base_lock(base_lock_);
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
-    if (plain_bytes >= base_plain_ && plain_bytes > 0) return {};
-    const bool may_cut =
-        plain_bytes == 0 || (mode_ == Mode::kAppend && base_->is_conforming());
-    if (!may_cut) {
-      mode_ = Mode::kLogged;
-      return {};
-    }
+    if (!may_cut) return {};
+    // Not for a spill: it may be waiting for base_lock_.
     while (appending_) changed_.Wait(mutex_);
     appending_ = true;
     base = base_;
@@ -178,36 +175,42 @@ Result<void> ContentImpl::CutBase(uint64_t plain_bytes) {
   MutexLock lock(mutex_);
   appending_ = false;
   changed_.NotifyAll();
-  if (!cut) return cut;
-  if (!cuts) {
-    mode_ = Mode::kLogged;
-    return {};
-  }
+  if (!cut || !cuts) return cut;
   base_plain_ = base_limit_ = plain_bytes;
-  if (plain_bytes == 0 && blocks_.empty()) {
-    mode_ = Mode::kAppend;
-    log_.reset();
-  }
+  // Logged it was for the time of the cut; it stays so if somebody wrote.
+  const auto is_logged = [](const auto& entry) {
+    return entry.second->state == DirtyBlock::State::kLogged;
+  };
+  const bool needs_log =
+      is_spilling_ || std::any_of(blocks_.begin(), blocks_.end(), is_logged);
+  mode_ = needs_log ? Mode::kLogged : Mode::kAppend;
+  if (!needs_log) log_.reset();
+  HideAppendedHole();
   return {};
 }
 
 Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
   if (plain_bytes > kMaxPlainBytes) return Fail(EFBIG);
-  MutexLock settle_lock(settle_mutex_);
   uint64_t reserved_bytes = block_bytes_;
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
-  bool is_smaller = false;
+  MutexLock settle_lock(settle_mutex_);
+  const DirtyBudget::Progress progress(store_.budget());
+  bool cuts_base = false;
+  bool may_cut = false;
   Result<void> checked;
   {
     MutexLock lock(mutex_);
     append_error_ = {};
     checked = CheckWritable();
-    is_smaller = plain_bytes < plain_bytes_;
     if (checked) {
-      if (is_smaller) {
+      if (plain_bytes < plain_bytes_) {
         AwaitQuiet();
         CutBlocks(plain_bytes, reserved_bytes);
         base_limit_ = std::min(base_limit_, plain_bytes);
+        cuts_base = plain_bytes < base_plain_;
+        may_cut = plain_bytes == 0 || (mode_ == Mode::kAppend && base_->is_conforming());
+        if (cuts_base || plain_bytes == 0) mode_ = Mode::kLogged;  // until the base is cut
+        cuts_base = cuts_base || plain_bytes == 0;
       }
       if (plain_bytes != plain_bytes_) mtime_ = FileClockNow();
       plain_bytes_ = plain_bytes;
@@ -217,7 +220,7 @@ Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
   }
   store_.budget().Release(reserved_bytes);
   if (!checked) return checked;
-  return is_smaller ? CutBase(plain_bytes) : Result<void>();
+  return cuts_base ? CutBase(plain_bytes, may_cut) : Result<void>();
 }
 
 }  // namespace gzipfs

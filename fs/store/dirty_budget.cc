@@ -7,11 +7,11 @@ Result<void> DirtyBudget::Reserve(uint64_t bytes) {
   MutexLock lock(mutex_);
   std::chrono::milliseconds idle{0};
   while (used_bytes_ > 0 && used_bytes_ + bytes > limit_bytes_) {
-    if (in_progress_ > 0 || !relief_) {
+    if (!relief_) {
       changed_.Wait(mutex_);
-      idle = {};
       continue;
     }
+    if (in_progress_ > 0 && changed_.WaitFor(mutex_, kProgressPause)) continue;
     const uint64_t used_before = used_bytes_;
     std::function<bool()> relief = relief_;
     lock.Unlock();

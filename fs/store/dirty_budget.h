@@ -25,9 +25,22 @@ class DirtyBudget {
   void Release(uint64_t bytes) EXCLUDES(mutex_);
 
   // Blocks that are being compressed or written: while there are any, a
-  // waiting writer waits for them rather than calling for relief.
+  // waiting writer waits a moment for them before it calls for relief, and
+  // never takes the store for full.
   void BeginProgress() EXCLUDES(mutex_);
   void EndProgress() EXCLUDES(mutex_);
+
+  // BeginProgress and EndProgress for a scope.
+  class Progress {
+   public:
+    explicit Progress(DirtyBudget& budget) : budget_(budget) { budget_.BeginProgress(); }
+    ~Progress() { budget_.EndProgress(); }
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+
+   private:
+    DirtyBudget& budget_;
+  };
 
   // Called, without a lock, by a waiting writer; returns true when it freed or
   // started anything.
@@ -37,6 +50,7 @@ class DirtyBudget {
 
  private:
   static constexpr std::chrono::milliseconds kPause{10};  // between calls for relief
+  static constexpr std::chrono::milliseconds kProgressPause{100};  // while blocks go by themselves
   static constexpr std::chrono::milliseconds kPatience{2000};
 
   const uint64_t limit_bytes_;

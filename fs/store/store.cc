@@ -85,7 +85,9 @@ tl::expected<void, StoreError> Store::OpenPrivate(const std::string& path) {
   Result<UniqueFd> private_fd = OpenDirectory(ops_, root_fd_.get(), kPrivateDirName);
   if (options_.read_only) {
     // Whatever can be learnt from the private directory; it may be missing.
-    if (private_fd) private_fd_ = std::move(*private_fd);
+    if (!private_fd) return Configure(path);
+    private_fd_ = std::move(*private_fd);
+    if (auto locked = TakeLock(path); !locked) return locked;
     return Configure(path);
   }
   if (!private_fd) private_fd = MakeAndOpen(ops_, root_fd_.get(), kPrivateDirName);
@@ -100,28 +102,33 @@ tl::expected<void, StoreError> Store::OpenPrivate(const std::string& path) {
   image_dir_fd_ = std::move(*image);
   log_dir_fd_ = std::move(*log);
   RemoveStaleImages();
-  return {};
+  return SignLock(path);
 }
 
+// A writer is alone; readers are only kept from a store that is written to.
 tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
-  Result<UniqueFd> lock =
-      ops_.OpenAt(private_fd_.get(), kLockName, O_CREAT | O_RDWR | O_NOFOLLOW, 0600);
+  const int flags = options_.read_only ? O_RDONLY : O_CREAT | O_RDWR;
+  Result<UniqueFd> lock = ops_.OpenAt(private_fd_.get(), kLockName, flags | O_NOFOLLOW, 0600);
+  if (!lock && options_.read_only) return {};  // nobody can have it
   if (!lock) {
     return Refuse(fmt::format("cannot write to the store {}: {}", path, lock.error().message()));
   }
-  if (Result<void> locked = TryLockFile(lock->get()); !locked) {
+  const LockKind kind = options_.read_only ? LockKind::kShared : LockKind::kExclusive;
+  if (Result<void> locked = TryLockFile(lock->get(), kind); !locked) {
     const long holder = LockHolder(ops_, lock->get());
     return Refuse(fmt::format("the store {} is already mounted (by process {})", path, holder));
   }
-  const std::string pid = fmt::format("{:<10}\n", getpid());
-  if (Result<void> written =
-          ops_.WriteAt(lock->get(), 0, std::as_bytes(std::span(pid.data(), pid.size())));
-      !written) {
-    return Refuse(fmt::format("cannot write to the store {}: {}", path,
-                              written.error().message()));
-  }
   lock_fd_ = std::move(*lock);
   return {};
+}
+
+// Tells who has the lock. Last of all, when nothing else stands in the way.
+tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
+  const std::string pid = fmt::format("{:<10}\n", getpid());
+  Result<void> written =
+      ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid.data(), pid.size())));
+  if (written) return {};
+  return Refuse(fmt::format("cannot write to the store {}: {}", path, written.error().message()));
 }
 
 // The profile is the store's, fixed when it was made.

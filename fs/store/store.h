@@ -73,6 +73,7 @@ class Store {
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
   tl::expected<void, StoreError> TakeLock(const std::string& path);
+  tl::expected<void, StoreError> SignLock(const std::string& path);
   tl::expected<void, StoreError> Configure(const std::string& path);
   void RemoveStaleImages();
 

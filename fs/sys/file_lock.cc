@@ -8,8 +8,9 @@
 
 namespace gzipfs {
 
-Result<void> TryLockFile(int fd) {
-  return CheckCall([&] { return ::flock(fd, LOCK_EX | LOCK_NB); });
+Result<void> TryLockFile(int fd, LockKind kind) {
+  const int operation = (kind == LockKind::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  return CheckCall([&] { return ::flock(fd, operation); });
 }
 
 }  // namespace gzipfs

@@ -8,9 +8,14 @@
 
 namespace gzipfs {
 
-// Takes an exclusive lock (flock(2)) on the open file `fd`, without waiting;
-// it goes with the last descriptor of that open file. EWOULDBLOCK when
-// somebody has it.
-Result<void> TryLockFile(int fd);
+enum class LockKind {
+  kShared,     // beside other shared ones
+  kExclusive,  // alone
+};
+
+// Takes a lock (flock(2)) on the open file `fd`, without waiting; it goes with
+// the last descriptor of that open file. EWOULDBLOCK when somebody has one that
+// stands against it.
+Result<void> TryLockFile(int fd, LockKind kind);
 
 }  // namespace gzipfs

@@ -20,6 +20,7 @@ class InodePlace final : public BasePlace {
   Result<void> WithPlace(
       const std::function<Result<void>(int dir_fd, const char* name)>& action) override;
   void BaseReplaced(const struct stat& new_base) override;
+  std::string Describe() const override { return names_.DescribePlace(inode_); }
 
  private:
   // The directory of the running WithPlace, and its state before.

@@ -107,6 +107,7 @@ class Inode {
   bool has_stamp_ = false;
   uint32_t own_change_count_ = 0;  // counts when one begins and when it ends
   uint32_t own_changes_ = 0;       // under way
+  uint32_t rekey_count_ = 0;
   BaseKey key_;
   uint64_t lookup_count_ = 0;   // what the kernel will forget
   std::vector<Alias> aliases_;  // newest last

@@ -199,6 +199,7 @@ void InodeTable::SetKey(Inode* inode, const BaseKey& key) {
 void InodeTable::Rekey(const InodeRef& inode, const struct stat& new_base) {
   const MutexLock lock(mutex_);
   SetKey(inode.get(), KeyOf(new_base, inode->form_));
+  ++inode->rekey_count_;
 }
 
 void InodeTable::Release(Inode* inode) {

@@ -80,6 +80,13 @@ class InodeTable {
   bool HasPlace(const InodeRef& inode, const StorePlace& place) EXCLUDES(mutex_);
   void AddPlace(const InodeRef& inode, const InodeRef& parent, std::string_view store_name)
       EXCLUDES(mutex_);
+  // How often the inode's base was replaced.
+  uint32_t RekeyCount(const InodeRef& inode) EXCLUDES(mutex_);
+  // The name was seen to lead to something else, by a look that began when the
+  // base had been replaced `as_of` times. Ignored if that is no longer so: the
+  // look may have been at the base before.
+  void DisownPlace(const InodeRef& inode, const StorePlace& place, uint32_t as_of)
+      EXCLUDES(mutex_);
   // The inode no longer has that name.
   void RemovePlace(const InodeRef& inode, const InodeRef& parent, std::string_view store_name)
       EXCLUDES(mutex_);

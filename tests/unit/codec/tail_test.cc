@@ -381,7 +381,8 @@ TEST(Tail, WalkNamesTheMembersOfTheGroup) {
   StoredFile file;
   for (size_t size : {10u, 20u, 30u}) file.AddPlain(test::TextLike(size));
   file.AddTail();
-  const auto members = WalkGroup(SpanSource(file.bytes), test::Layout(file.bytes)->index.GroupAt(0));
+  const MemberGroup group = test::Layout(file.bytes)->index.GroupAt(0);
+  const auto members = WalkGroup(SpanSource(file.bytes), group);
   ASSERT_TRUE(members);
   ASSERT_EQ(members->size(), 6u);
   EXPECT_EQ((*members)[1].plain_offset, 10u);

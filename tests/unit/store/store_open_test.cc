@@ -91,12 +91,21 @@ TEST_F(StoreOpen, LockGoesWithTheStore) {
   EXPECT_TRUE(Open());
 }
 
-TEST_F(StoreOpen, ReaderMayJoinAWriter) {
-  const auto writer = Open({.block_bytes = 2 * kMiB});
+// A reader would take what a writer moves for damage.
+TEST_F(StoreOpen, ReaderIsRefusedBesideAWriter) {
+  {
+    const auto writer = Open({.block_bytes = 2 * kMiB});
+    ASSERT_TRUE(writer) << writer.error().message;
+    const auto reader = Open({.read_only = true});
+    ASSERT_FALSE(reader);
+    EXPECT_NE(reader.error().message.find("already mounted"), std::string::npos);
+  }
   const auto reader = Open({.read_only = true});
   ASSERT_TRUE(reader) << reader.error().message;
   EXPECT_TRUE((*reader)->read_only());
   EXPECT_EQ((*reader)->block_bytes(), 2 * kMiB);
+  EXPECT_TRUE(Open({.read_only = true})) << "readers among themselves";
+  EXPECT_FALSE(Open({})) << "a writer beside readers";
 }
 
 TEST_F(StoreOpen, ReadOnlyUseLeavesNothingBehind) {

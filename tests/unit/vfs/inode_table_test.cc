@@ -173,6 +173,16 @@ TEST_F(InodeTableTest, WhileABaseIsReplacedItsNameLeadsToTheInode) {
   EXPECT_FALSE(table_.IsBaseOf(inode, Base(200)));
 }
 
+TEST_F(InodeTableTest, ALookAtTheBaseBeforeCostsAnInodeNoName) {
+  const InodeRef inode = EnterFile(100, "a.gz");
+  const uint32_t before = table_.RekeyCount(inode);
+  table_.Rekey(inode, Base(200));
+  table_.DisownPlace(inode, {Root(), "a.gz"}, before);
+  EXPECT_TRUE(table_.PlaceOf(inode));
+  table_.DisownPlace(inode, {Root(), "a.gz"}, table_.RekeyCount(inode));
+  EXPECT_FALSE(table_.PlaceOf(inode));
+}
+
 TEST_F(InodeTableTest, AFileChangedBehindTheMountMakesWayForANewInode) {
   const InodeRef inode = EnterFile(100, "a.gz");
   table_.Remember(inode, Base(100, S_IFREG, 10), 55, false);
