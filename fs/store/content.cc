@@ -38,7 +38,7 @@ void ContentImpl::ForbidWrites(std::error_code why) {
 
 Result<void> ContentImpl::Flush() {
   MutexLock settle_lock(settle_mutex_);
-  const DirtyBudget::Progress progress(store_.budget());
+  const DirtyBudget::Settling settling(store_.budget());
   GZIPFS_TRY(SettleAppended());
   MutexLock lock(mutex_);
   if (sticky_error_) return Fail(sticky_error_);
@@ -48,7 +48,7 @@ Result<void> ContentImpl::Flush() {
 
 Result<void> ContentImpl::Settle() {
   MutexLock settle_lock(settle_mutex_);
-  const DirtyBudget::Progress progress(store_.budget());
+  const DirtyBudget::Settling settling(store_.budget());
   {
     MutexLock lock(mutex_);
     if (sticky_error_) return Fail(sticky_error_);

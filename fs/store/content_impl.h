@@ -92,6 +92,9 @@ class ContentImpl final : public Content,
 
   // content_write.cc
   Result<void> CheckWritable() REQUIRES(mutex_);
+  uint64_t CountKnownBytes(uint64_t plain_offset, std::span<const std::byte> bytes)
+      EXCLUDES(mutex_);
+  bool IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const EXCLUDES(mutex_);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
                              std::span<const std::byte> bytes);
   void WriteBlock(uint64_t block_index, uint32_t begin, std::span<const std::byte> bytes,

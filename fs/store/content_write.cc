@@ -74,14 +74,23 @@ bool ContentImpl::MarkForEncoding(const BlockPtr& block) {
   return true;
 }
 
+// Blocks behind the one that is next to be appended may fill the budget; who
+// brings that one must not wait for them.
+bool ContentImpl::IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const {
+  MutexLock lock(mutex_);
+  const uint64_t next_start = RoundDown(base_plain_, block_bytes_);
+  return mode_ == Mode::kAppend && plain_offset < next_start + block_bytes_ &&
+         plain_offset + byte_count > next_start && !append_error_;
+}
+
 Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
                                         std::span<const std::byte> bytes) {
   const uint64_t skip = plain_offset ? *plain_offset % block_bytes_ : block_bytes_ - 1;
   const uint64_t touched_blocks = (skip + bytes.size() + block_bytes_ - 1) / block_bytes_;
   uint64_t reserved_bytes = touched_blocks * block_bytes_;
-  if (auto reserved = store_.budget().Reserve(reserved_bytes); !reserved) {
-    return Fail(reserved.error());
-  }
+  GZIPFS_TRY(store_.budget().Reserve(reserved_bytes, [&] {
+    return plain_offset && IsNextToAppend(*plain_offset, bytes.size());
+  }));
   std::vector<BlockPtr> full;
   uint64_t at = 0;
   Result<void> checked;
@@ -112,7 +121,34 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   return at;
 }
 
+// The kernel writes back whole pages: an append comes with the bytes before it
+// that share its page. If the base has them already they are no overwrite.
+uint64_t ContentImpl::CountKnownBytes(uint64_t plain_offset, std::span<const std::byte> bytes) {
+  SharedLock base_lock(base_lock_);
+  std::shared_ptr<BaseFile> base;
+  uint64_t known_end = 0;
+  {
+    MutexLock lock(mutex_);
+    if (mode_ != Mode::kAppend || plain_offset >= base_plain_) return 0;
+    if (plain_offset + block_bytes_ < base_plain_) return 0;
+    base = base_;
+    known_end = std::min(base_plain_, plain_offset + bytes.size());
+  }
+  std::vector<std::byte> known(known_end - plain_offset);
+  if (!base->Read(plain_offset, known)) return 0;
+  return std::equal(known.begin(), known.end(), bytes.begin()) ? known.size() : 0;
+}
+
 Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte> bytes) {
+  const uint64_t known_bytes = CountKnownBytes(plain_offset, bytes);
+  if (known_bytes > 0) {
+    MutexLock lock(mutex_);
+    if (mode_ == Mode::kAppend && base_plain_ >= plain_offset + known_bytes) {
+      bytes = bytes.subspan(known_bytes);
+      plain_offset += known_bytes;
+    }
+  }
+  if (bytes.empty()) return {};
   Result<uint64_t> at = WriteImpl(plain_offset, bytes);
   if (!at) return Fail(at.error());
   return {};
@@ -194,7 +230,7 @@ Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
   uint64_t reserved_bytes = block_bytes_;
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
   MutexLock settle_lock(settle_mutex_);
-  const DirtyBudget::Progress progress(store_.budget());
+  const DirtyBudget::Settling settling(store_.budget());
   bool cuts_base = false;
   bool may_cut = false;
   Result<void> checked;

@@ -3,15 +3,32 @@
 
 namespace gzipfs {
 
-Result<void> DirtyBudget::Reserve(uint64_t bytes) {
+Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& may_exceed) {
   MutexLock lock(mutex_);
   std::chrono::milliseconds idle{0};
   while (used_bytes_ > 0 && used_bytes_ + bytes > limit_bytes_) {
+    if (may_exceed) {
+      lock.Unlock();
+      const bool exceeds = may_exceed();
+      lock.Lock();
+      if (exceeds) break;
+    }
     if (!relief_) {
       changed_.Wait(mutex_);
       continue;
     }
-    if (in_progress_ > 0 && changed_.WaitFor(mutex_, kProgressPause)) continue;
+    if (in_progress_ > 0) {
+      changed_.Wait(mutex_);
+      idle = {};
+      continue;
+    }
+    // Somebody else that was woken just now may be on his way to the next
+    // block; only when nothing moves is it time for relief.
+    if (changed_.WaitFor(mutex_, kPause)) {
+      idle = {};
+      continue;
+    }
+    idle += kPause;
     const uint64_t used_before = used_bytes_;
     std::function<bool()> relief = relief_;
     lock.Unlock();
@@ -21,13 +38,24 @@ Result<void> DirtyBudget::Reserve(uint64_t bytes) {
       idle = {};
       continue;
     }
+    if (settling_ > 0) idle = {};
     // What is held belongs to writers between Reserve and their block, or
     // cannot be written anywhere.
     if (idle >= kPatience) return Fail(ENOSPC);
-    if (!changed_.WaitFor(mutex_, kPause)) idle += kPause;
   }
   used_bytes_ += bytes;
   return {};
+}
+
+void DirtyBudget::BeginSettling() {
+  MutexLock lock(mutex_);
+  ++settling_;
+}
+
+void DirtyBudget::EndSettling() {
+  MutexLock lock(mutex_);
+  --settling_;
+  changed_.NotifyAll();
 }
 
 void DirtyBudget::Release(uint64_t bytes) {

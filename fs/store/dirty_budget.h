@@ -21,22 +21,25 @@ class DirtyBudget {
   // Takes `bytes` from the budget; waits for them. A request above the whole
   // limit is granted once nothing else is held. ENOSPC when nobody could free
   // anything for kPatience: the store is full.
-  Result<void> Reserve(uint64_t bytes) EXCLUDES(mutex_);
+  // `may_exceed`, asked without a lock whenever the caller would wait, lets
+  // bytes in that others wait for; the caller sees to it that there are few.
+  Result<void> Reserve(uint64_t bytes, const std::function<bool()>& may_exceed = nullptr)
+      EXCLUDES(mutex_);
   void Release(uint64_t bytes) EXCLUDES(mutex_);
 
-  // Blocks that are being compressed or written: while there are any, a
-  // waiting writer waits a moment for them before it calls for relief, and
-  // never takes the store for full.
+  // Blocks that are being compressed: while there are any, a waiting writer
+  // waits for them rather than calling for relief.
   void BeginProgress() EXCLUDES(mutex_);
   void EndProgress() EXCLUDES(mutex_);
 
-  // BeginProgress and EndProgress for a scope.
-  class Progress {
+  // A file is being flushed, settled or cut, which will free its blocks: for
+  // as long the store is not taken for full. For a scope.
+  class Settling {
    public:
-    explicit Progress(DirtyBudget& budget) : budget_(budget) { budget_.BeginProgress(); }
-    ~Progress() { budget_.EndProgress(); }
-    Progress(const Progress&) = delete;
-    Progress& operator=(const Progress&) = delete;
+    explicit Settling(DirtyBudget& budget) : budget_(budget) { budget_.BeginSettling(); }
+    ~Settling() { budget_.EndSettling(); }
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
 
    private:
     DirtyBudget& budget_;
@@ -49,8 +52,10 @@ class DirtyBudget {
   uint64_t used_bytes() const EXCLUDES(mutex_);
 
  private:
+  void BeginSettling() EXCLUDES(mutex_);
+  void EndSettling() EXCLUDES(mutex_);
+
   static constexpr std::chrono::milliseconds kPause{10};  // between calls for relief
-  static constexpr std::chrono::milliseconds kProgressPause{100};  // while blocks go by themselves
   static constexpr std::chrono::milliseconds kPatience{2000};
 
   const uint64_t limit_bytes_;
@@ -58,6 +63,7 @@ class DirtyBudget {
   CondVar changed_;
   uint64_t used_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t in_progress_ GUARDED_BY(mutex_) = 0;
+  uint64_t settling_ GUARDED_BY(mutex_) = 0;
   std::function<bool()> relief_ GUARDED_BY(mutex_);
 };
 

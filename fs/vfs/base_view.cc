@@ -13,6 +13,7 @@ Result<bool> BeginsAsGzip(FileOps& ops, int fd) {
   std::array<std::byte, 2> magic;
   const auto count = ops.ReadAt(fd, 0, magic);
   if (!count) return Fail(count.error());
+  if (*count == 0) return true;
   return *count == magic.size() && magic[0] == kGzipId1 && magic[1] == kGzipId2;
 }
 

@@ -9,7 +9,8 @@
 
 namespace gzipfs {
 
-// Whether the file behind `fd` begins with the two bytes of RFC 1952.
+// Whether the file behind `fd` begins with the two bytes of RFC 1952. An empty
+// file counts as one that does: it may have been cut a moment ago.
 Result<bool> BeginsAsGzip(FileOps& ops, int fd);
 
 // Reads the directory `dir_fd`, which outlives it. One thread at a time.
@@ -19,7 +20,8 @@ class BaseView final : public DirectoryView {
       : ops_(ops), inodes_(inodes), dir_fd_(dir_fd) {}
 
   Result<std::optional<struct stat>> Stat(const std::string& store_name) override;
-  // What the inode table knows about this state of the file is not read again.
+  // Not read from a file that is open, or known in this state, as gzip: its
+  // beginning may be about to be written.
   Result<bool> IsGzip(const std::string& store_name, const struct stat& base) override;
 
   // The descriptor that IsGzip last opened, if it was for `base`: so that the

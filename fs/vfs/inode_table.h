@@ -114,13 +114,15 @@ class InodeTable {
   bool SetOpen(const InodeRef& inode) EXCLUDES(mutex_);
   void SetClosed(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes)
       EXCLUDES(mutex_);
-  // The same when the base's state is not known: opening or settling failed.
+  // The same when it could not be opened after all.
+  void SetNotOpened(const InodeRef& inode) EXCLUDES(mutex_);
+  // The same when the base's state is not known, because settling failed.
   void SetClosedInDoubt(const InodeRef& inode) EXCLUDES(mutex_);
 
   // The plain size found earlier for just this state of the base.
   std::optional<uint64_t> KnownPlainBytes(const InodeRef& inode, const struct stat& base)
       EXCLUDES(mutex_);
-  // Whether the base in this state is known to be a gzip file.
+  // Whether the base is open as a gzip file, or known for one in this state.
   bool IsKnownGzip(const struct stat& base) EXCLUDES(mutex_);
   // The base was seen like this. When it was changed behind the mount, it is
   // remembered only with `even_if_changed`; else Enter shall notice it, too.

@@ -148,6 +148,11 @@ void InodeTable::SetClosed(const InodeRef& inode, const struct stat& base, uint6
   inode->plain_bytes_ = plain_bytes;
 }
 
+void InodeTable::SetNotOpened(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  inode->is_open_ = false;
+}
+
 void InodeTable::SetClosedInDoubt(const InodeRef& inode) {
   const MutexLock lock(mutex_);
   inode->is_open_ = false;
@@ -165,7 +170,8 @@ std::optional<uint64_t> InodeTable::KnownPlainBytes(const InodeRef& inode,
 bool InodeTable::IsKnownGzip(const struct stat& base) {
   const MutexLock lock(mutex_);
   const Inode* inode = FindKey(KeyOf(base, Form::kGzip));
-  return inode != nullptr && inode->has_stamp_ && inode->stamp_ == StampOf(base);
+  if (inode == nullptr) return false;
+  return inode->is_open_ || (inode->has_stamp_ && inode->stamp_ == StampOf(base));
 }
 
 void InodeTable::Remember(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes,

@@ -161,7 +161,7 @@ void OpenFileTable::CancelOpen(const FilePtr& file) {
     file->is_reopening_ = false;
     if (!was_open) {
       files_.erase(file->inode_->id());
-      names_.inodes().SetClosedInDoubt(file->inode_);
+      names_.inodes().SetNotOpened(file->inode_);
     }
   }
   changed_.NotifyAll();

@@ -14,6 +14,7 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -157,8 +158,10 @@ def check_readers(stored, plain, readers):
 
 
 def check_ranges(stored, plain):
-    """bgzip -r makes an index of the file, bgzip -b reads with it."""
+    """bgzip -t accepts the file, -r makes an index of it, -b reads with that."""
     size = os.path.getsize(plain)
+    status, _, error = run(["bgzip", "-t", stored])
+    expect(status == 0 and not error, "bgzip -t %s: %s" % (stored, error))
     status, _, error = run(["bgzip", "-r", stored])
     expect(status == 0, "bgzip -r %s: %s" % (stored, error))
     rng = random.Random(size)
@@ -235,9 +238,21 @@ class Mount:
 
     def __exit__(self, *_):
         status, _, error = run(["timeout", "120", GZIPFS, "umount", self.plain])
-        if os.path.ismount(self.plain):
-            run(["umount", "-l", self.plain])
+        if status != 0:
+            self.abandon()
         expect(status == 0, "umount: " + error)
+
+    def abandon(self):
+        """Takes away a mount that does not answer, and ends its daemon."""
+        run(["umount", "-l", self.plain])
+        try:
+            with open(os.path.join(self.store, ".gzipfs", "lock")) as file:
+                pid = int(file.read().split()[0])
+            with open("/proc/%d/cmdline" % pid, "rb") as file:
+                if self.store.encode() in file.read():
+                    os.kill(pid, signal.SIGKILL)
+        except (OSError, ValueError, IndexError):
+            pass  # it has gone by itself
 
 
 def check_profile(scratch, name, options, is_bgzf):

@@ -235,6 +235,16 @@ TEST_F(InodeTableTest, ADoubtIsDroppedWhenAChangeOfOursCameBetween) {
   EXPECT_FALSE(table_.ResolveDoubt(*doubt, seen_before));
 }
 
+TEST_F(InodeTableTest, AFileIsKnownForGzipWhileItIsOpenOrAsItWas) {
+  const InodeRef inode = EnterFile(100, "a.gz");
+  EXPECT_FALSE(table_.IsKnownGzip(Base(100)));
+  ASSERT_TRUE(table_.SetOpen(inode));
+  EXPECT_TRUE(table_.IsKnownGzip(Base(100, S_IFREG, 77))) << "its bytes may be cut and written";
+  table_.SetClosed(inode, Base(100), 55);
+  EXPECT_TRUE(table_.IsKnownGzip(Base(100)));
+  EXPECT_FALSE(table_.IsKnownGzip(Base(100, S_IFREG, 77)));
+}
+
 TEST_F(InodeTableTest, PagesAreKeptOnlyOfAnUnchangedFile) {
   const InodeRef inode = EnterFile(100, "a.gz");
   EXPECT_TRUE(table_.MayKeepPages(inode, Base(100)));

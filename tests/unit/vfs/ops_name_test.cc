@@ -1,6 +1,9 @@
 // Operations on names: creating, renaming, linking, removing.
 #include <linux/fs.h>
 
+#include <atomic>
+#include <thread>
+
 #include "tests/unit/vfs/vfs_fixture.h"
 
 namespace gzipfs::test {
@@ -143,6 +146,25 @@ TEST_F(OpsNameTest, ARawFileStaysRawOrIsLeftToBeCopied) {
   Make("packed", "plain");
   std::filesystem::copy(StorePath("packed.gz"), StorePath("copy"));
   EXPECT_EQ(Rename("copy", "copy2.gz"), EXDEV);
+}
+
+TEST_F(OpsNameTest, AFileKeepsItsNameWhileItIsCutAndWrittenAnew) {
+  Make("a", "text");
+  std::atomic<bool> is_done{false};
+  std::atomic<int> lost_count{0};
+  std::thread looker([&] {
+    while (!is_done) {
+      if (!Exists("a") || Exists("a.gz")) ++lost_count;
+    }
+  });
+  for (int i = 0; i < 300; ++i) {
+    FileHandle* handle = Open("a", O_RDWR | O_TRUNC);
+    Write(handle, 0, "text");
+    Close(handle);
+  }
+  is_done = true;
+  looker.join();
+  EXPECT_EQ(lost_count.load(), 0);
 }
 
 TEST_F(OpsNameTest, ARenameDoesNotDestroyAFileThatIsShownOtherwise) {
