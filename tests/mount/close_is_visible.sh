@@ -5,7 +5,7 @@
 source "$(dirname "$0")/mount_lib.bash"
 
 megabytes=64
-is_sanitized && megabytes=8
+is_sanitized && megabytes=4
 python3 - "$scratch/input" "$megabytes" <<'PYTHON' || fail "making the input"
 import random, sys
 rng = random.Random(5)
