@@ -13,8 +13,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "cat";
-constexpr char kExamples[] =
+constexpr char kCatName[] = "cat";
+constexpr char kCatExamples[] =
     "OFF and LEN are bytes, with K, M, G and so on for units of 1024. Without LEN\n"
     "(\"OFF:\") the range goes to the end of the file. In files with an index or with\n"
     "lengths in their members (gzipfs, bgzip) only what the range needs is decoded.\n\n"
@@ -63,14 +63,14 @@ int RunCat(const CatArguments& arguments, PlainRange range) {
         path == "-" ? GzipInput::OpenStandardInput()
                     : GzipInput::Open(path, GzipInput::Access::kSequential);
     if (!input) {
-      Complain(kName, "{}: {}", path, Describe(input.error()));
+      Complain(kCatName, "{}: {}", path, Describe(input.error()));
       exit_status = kExitFailure;
       continue;
     }
     const auto copied = CopyFile(*input, range, pool);
     if (copied) continue;
     const std::string name = path == "-" ? "standard input" : path;
-    Complain(kName, DescribeFailure(copied.error(), name, "standard output"));
+    Complain(kCatName, DescribeFailure(copied.error(), name, "standard output"));
     if (exit_status != kExitFailure) exit_status = ExitStatusOf(copied.error());
     if (copied.error().kind == CopyFailure::Kind::kOutput) break;
   }
@@ -81,8 +81,8 @@ int RunCat(const CatArguments& arguments, PlainRange range) {
 
 void AddCatCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
-      app.add_subcommand(kName, "Write plain bytes to standard output, decoding in parallel");
-  command->footer(kExamples);
+      app.add_subcommand(kCatName, "Write plain bytes to standard output, decoding in parallel");
+  command->footer(kCatExamples);
   auto arguments = std::make_shared<CatArguments>();
   command->add_option("FILE", arguments->paths, "gzip files; - is standard input")
       ->required()

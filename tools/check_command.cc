@@ -20,7 +20,7 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "check";
+constexpr char kCheckName[] = "check";
 constexpr int kErrorsLeft = 4;  // fsck(8); they are or'ed together
 constexpr int kOperational = 8;
 // From this size on the members of one file are spread over the threads; below
@@ -28,7 +28,7 @@ constexpr int kOperational = 8;
 constexpr uint64_t kBigFileBytes = 8 * kMiB;
 constexpr size_t kMaxPendingFiles = 1024;
 
-constexpr char kExamples[] =
+constexpr char kCheckExamples[] =
     "Every member is decoded and its CRC-32 and size are compared; the tail and the index\n"
     "in it are compared with the members. A directory is searched for .gz files. Nothing\n"
     "is ever written. Files that a running mount is writing may look unfinished: 'gzipfs\n"
@@ -65,7 +65,7 @@ void Collect(const std::filesystem::path& directory, Inventory& inventory) {
   for (; !error && walk != std::filesystem::directory_iterator(); walk.increment(error))
     entries.push_back(*walk);
   if (error) {
-    Complain(kName, "{}: {}", directory.string(), Describe(error));
+    Complain(kCheckName, "{}: {}", directory.string(), Describe(error));
     inventory.is_incomplete = true;
   }
   std::sort(entries.begin(), entries.end());
@@ -92,7 +92,7 @@ void NoteMount(const std::string& path) {
   for (const MountEntry& mount : *mounts) {
     if (mount.type != kMountType || !mount.source.starts_with('/')) continue;
     if (!IsInside(real, mount.source)) continue;
-    Complain(kName, "note: {} is mounted on {}; files being written may look unfinished",
+    Complain(kCheckName, "note: {} is mounted on {}; files being written may look unfinished",
              mount.source, mount.mount_point);
   }
 }
@@ -108,7 +108,7 @@ Inventory TakeInventory(const std::vector<std::string>& paths) {
       continue;
     }
     if (error) {
-      Complain(kName, "{}: {}", path, Describe(error));
+      Complain(kCheckName, "{}: {}", path, Describe(error));
       inventory.is_incomplete = true;
       continue;
     }
@@ -192,7 +192,7 @@ class Checker {
     ++(is_damaged ? damaged_files_ : unreadable_files_);
     exit_status_ |= is_damaged ? kErrorsLeft : kOperational;
     const std::string line = report.file->path + ": " + verdict.reason;
-    if (!progress_.PrintLine(kName, line)) exit_status_ |= kOperational;
+    if (!progress_.PrintLine(kCheckName, line)) exit_status_ |= kOperational;
   }
 
   void Summarise() {
@@ -205,7 +205,7 @@ class Checker {
     if (unreadable_files_ > 0) line += fmt::format(", {} could not be read", unreadable_files_);
     if (inventory_.raw_files > 0)
       line += fmt::format("; {} more not kept as gzip, not checked", inventory_.raw_files);
-    if (!progress_.PrintLine(kName, line)) exit_status_ |= kOperational;
+    if (!progress_.PrintLine(kCheckName, line)) exit_status_ |= kOperational;
   }
 
   const Inventory& inventory_;
@@ -222,8 +222,8 @@ class Checker {
 }  // namespace
 
 void AddCheckCommand(CLI::App& app, int& exit_status) {
-  CLI::App* command = app.add_subcommand(kName, "Verify every member, tail and index");
-  command->footer(kExamples);
+  CLI::App* command = app.add_subcommand(kCheckName, "Verify every member, tail and index");
+  command->footer(kCheckExamples);
   auto arguments = std::make_shared<CheckArguments>();
   command->add_option("PATH", arguments->paths, "a store, directories, or gzip files")
       ->required()

@@ -10,9 +10,9 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "ls";
+constexpr char kLsName[] = "ls";
 constexpr size_t kFlushTextBytes = 64 << 10;
-constexpr char kExamples[] =
+constexpr char kLsExamples[] =
     "Kinds: data; foreign (no length in its header, so its end was found by decoding);\n"
     "tail (an empty member that carries size or index); eof (the end-of-file marker);\n"
     "empty (another member without data).\n\n"
@@ -28,7 +28,7 @@ std::string_view KindOf(const MemberInfo& member) {
 }
 
 bool FailFor(const std::string& path, std::string_view reason) {
-  Complain(kName, "{}: {}", path, reason);
+  Complain(kLsName, "{}: {}", path, reason);
   return false;
 }
 
@@ -39,17 +39,17 @@ bool ListMembers(const std::string& path, const ByteSource& source) {
   for (;;) {
     const Result<std::optional<MemberInfo>> next = scanner.Next();
     if (!next) {
-      Print(kName, text);
+      Print(kLsName, text);
       return FailFor(path, fmt::format("file offset {}: {}", scanner.position(),
                                        Describe(next.error())));
     }
-    if (!*next) return Print(kName, text);
+    if (!*next) return Print(kLsName, text);
     const MemberInfo& member = **next;
     fmt::format_to(std::back_inserter(text), "{:>15} {:>15} {:>12} {:>12}  {:08x}  {}\n",
                    member.plain_offset, member.file_offset, member.plain_bytes,
                    member.member_bytes, member.crc32, KindOf(member));
     if (text.size() < kFlushTextBytes) continue;
-    if (!Print(kName, text)) return false;
+    if (!Print(kLsName, text)) return false;
     text.clear();
   }
 }
@@ -69,8 +69,8 @@ bool ListFile(const std::string& path) {
 
 void AddLsCommand(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand(
-      kName, "List the members: plain offset, file offset, sizes, CRC-32, kind");
-  command->footer(kExamples);
+      kLsName, "List the members: plain offset, file offset, sizes, CRC-32, kind");
+  command->footer(kLsExamples);
   auto path = std::make_shared<std::string>();
   command->add_option("FILE", *path, "a gzip file, or a file in a mount")
       ->required()

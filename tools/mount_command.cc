@@ -10,8 +10,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "mount";
-constexpr char kExamples[] =
+constexpr char kMountName[] = "mount";
+constexpr char kMountExamples[] =
     "\nExamples:\n"
     "  gzipfs ~/store ~/plain                        in the background\n"
     "  gzipfs ~/store ~/plain -o level=9,ro\n"
@@ -30,8 +30,8 @@ struct MountArguments {
 
 void AddMountCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
-      app.add_subcommand(kName, "Mount a store (also done without a subcommand)");
-  command->footer(kMountOptionsHelp + std::string(kExamples));
+      app.add_subcommand(kMountName, "Mount a store (also done without a subcommand)");
+  command->footer(kMountOptionsHelp + std::string(kMountExamples));
   auto arguments = std::make_shared<MountArguments>();
   MountOptions& options = arguments->options;
   command->add_option("STORE", options.store_path, "directory that holds the .gz files")

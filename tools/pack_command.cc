@@ -16,8 +16,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "pack";
-constexpr char kExamples[] =
+constexpr char kPackName[] = "pack";
+constexpr char kPackExamples[] =
     "Standard input and output are used where IN or OUT is missing or '-'. OUT appears,\n"
     "and replaces a file of that name, only when it is complete.\n\n"
     "Examples:\n"
@@ -50,8 +50,8 @@ PackOptions ParseOptions(const PackArguments& arguments) {
 
 bool IsStandard(const std::string& path) { return path.empty() || path == "-"; }
 
-int FailFor(std::string_view name, std::string_view reason) {
-  Complain(kName, "{}: {}", name, reason);
+int GiveUpOn(std::string_view name, std::string_view reason) {
+  Complain(kPackName, "{}: {}", name, reason);
   return kExitFailure;
 }
 
@@ -60,14 +60,14 @@ int Pack(const PackArguments& arguments, const PackOptions& options, int in_fd,
   Result<OutputFile> output = IsStandard(arguments.out_path)
                                   ? OutputFile::OpenStandardOutput()
                                   : OutputFile::Create(arguments.out_path);
-  if (!output) return FailFor(arguments.out_path, Describe(output.error()));
+  if (!output) return GiveUpOn(arguments.out_path, Describe(output.error()));
   if (output->IsTerminal())
-    return FailFor(output->name(), "is a terminal; compressed data is not written there");
+    return GiveUpOn(output->name(), "is a terminal; compressed data is not written there");
   CodecPool pool(arguments.threads > 0 ? arguments.threads : UsableCores());
   PackStream stream(pool, options);
   const auto packed = stream.Copy(in_fd, output->fd());
   if (!packed && packed.error().side == PackFailure::Side::kInput) {
-    return FailFor(IsStandard(arguments.in_path) ? "standard input" : arguments.in_path,
+    return GiveUpOn(IsStandard(arguments.in_path) ? "standard input" : arguments.in_path,
                    Describe(packed.error().code));
   }
   Result<void> done;
@@ -77,7 +77,7 @@ int Pack(const PackArguments& arguments, const PackOptions& options, int in_fd,
     done = Fail(packed.error().code);
   }
   if (done) return 0;
-  Complain(kName, "cannot write to {}: {}", output->name(), Describe(done.error()));
+  Complain(kPackName, "cannot write to {}: {}", output->name(), Describe(done.error()));
   return kExitFailure;
 }
 
@@ -87,9 +87,9 @@ int RunPack(const PackArguments& arguments, const PackOptions& options) {
   FileOps& ops = RealFileOps();
   const Result<UniqueFd> fd =
       ops.OpenAt(AT_FDCWD, arguments.in_path.c_str(), O_RDONLY | O_NOCTTY, 0);
-  if (!fd) return FailFor(arguments.in_path, Describe(fd.error()));
+  if (!fd) return GiveUpOn(arguments.in_path, Describe(fd.error()));
   const Result<struct stat> status = ops.Stat(fd->get());
-  if (!status) return FailFor(arguments.in_path, Describe(status.error()));
+  if (!status) return GiveUpOn(arguments.in_path, Describe(status.error()));
   std::optional<struct stat> like;
   if (S_ISREG(status->st_mode)) like = *status;
   return Pack(arguments, options, fd->get(), like);
@@ -98,8 +98,9 @@ int RunPack(const PackArguments& arguments, const PackOptions& options) {
 }  // namespace
 
 void AddPackCommand(CLI::App& app, int& exit_status) {
-  CLI::App* command = app.add_subcommand(kName, "Compress a stream or file in the store's format");
-  command->footer(kExamples);
+  CLI::App* command =
+      app.add_subcommand(kPackName, "Compress a stream or file in the store's format");
+  command->footer(kPackExamples);
   auto arguments = std::make_shared<PackArguments>();
   command->add_option("IN", arguments->in_path, "plain file")->type_name("");
   command->add_option("-o,--output", arguments->out_path, "gzip file to write")->type_name("OUT");

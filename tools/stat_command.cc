@@ -11,8 +11,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "stat";
-constexpr char kExamples[] =
+constexpr char kStatName[] = "stat";
+constexpr char kStatExamples[] =
     "Examples:\n"
     "  gzipfs stat ~/store/dump.sql.gz     a file of a store\n"
     "  gzipfs stat ~/plain/dump.sql        the same one by its name in the mount\n"
@@ -84,26 +84,26 @@ std::string DescribeFile(const std::string& path, const FileReport& report,
 bool StatFile(const std::string& path, bool is_first) {
   const Result<std::string> store_path = FindStoreFile(path);
   if (!store_path) {
-    Complain(kName, "{}: {}", path, Describe(store_path.error()));
+    Complain(kStatName, "{}: {}", path, Describe(store_path.error()));
     return false;
   }
   const Result<GzipInput> input = GzipInput::Open(*store_path, GzipInput::Access::kRandom);
   if (!input) {
-    Complain(kName, "{}: {}", *store_path,
+    Complain(kStatName, "{}: {}", *store_path,
              input.error().value() == EINVAL ? "not a regular file" : Describe(input.error()));
     return false;
   }
   const Result<FileReport> report = ReportFile(input->source());
   if (!report) {
-    Complain(kName, "{}: {}", *store_path, Describe(report.error()));
+    Complain(kStatName, "{}: {}", *store_path, Describe(report.error()));
     return false;
   }
   if (report->valid_bytes == 0 && report->rest == DataError::kNotGzip) {
-    Complain(kName, "{}: not in gzip format", *store_path);
+    Complain(kStatName, "{}: not in gzip format", *store_path);
     return false;
   }
   const std::string text = DescribeFile(*store_path, *report, input->status());
-  if (!Print(kName, is_first ? text : "\n" + text)) return false;
+  if (!Print(kStatName, is_first ? text : "\n" + text)) return false;
   const bool is_tail_good = report->tail ? report->index_agrees : !report->ends_like_tail;
   return !report->rest && is_tail_good;
 }
@@ -119,9 +119,9 @@ int RunStat(const std::vector<std::string>& paths) {
 }  // namespace
 
 void AddStatCommand(CLI::App& app, int& exit_status) {
-  CLI::App* command =
-      app.add_subcommand(kName, "Say how large a file is, plain and stored, and who wrote it how");
-  command->footer(kExamples);
+  CLI::App* command = app.add_subcommand(
+      kStatName, "Say how large a file is, plain and stored, and who wrote it how");
+  command->footer(kStatExamples);
   auto paths = std::make_shared<std::vector<std::string>>();
   command->add_option("FILE", *paths, "gzip files, or files in a mount")
       ->required()

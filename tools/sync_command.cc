@@ -8,8 +8,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "sync";
-constexpr char kExamples[] =
+constexpr char kSyncName[] = "sync";
+constexpr char kSyncExamples[] =
     "Afterwards every file in the store holds all that was written and can be read with\n"
     "zcat, and is on stable storage.\n\n"
     "Example:\n"
@@ -19,16 +19,16 @@ constexpr char kExamples[] =
 int RunSync(const std::string& path) {
   Result<ControlClient> client = ControlClient::Open(path);
   if (!client && client.error().value() == ENOTTY) {
-    Complain(kName, "{} is not in a gzipfs mount", path);
+    Complain(kSyncName, "{} is not in a gzipfs mount", path);
     return kExitFailure;
   }
   if (!client) {
-    Complain(kName, "{}: {}", path, Describe(client.error()));
+    Complain(kSyncName, "{}: {}", path, Describe(client.error()));
     return kExitFailure;
   }
   const Result<void> settled = client->Settle();
   if (settled) return 0;
-  Complain(kName, "{} cannot be settled: {}; the mount's log names the file", path,
+  Complain(kSyncName, "{} cannot be settled: {}; the mount's log names the file", path,
            Describe(settled.error()));
   return kExitFailure;
 }
@@ -36,8 +36,8 @@ int RunSync(const std::string& path) {
 }  // namespace
 
 void AddSyncCommand(CLI::App& app, int& exit_status) {
-  CLI::App* command = app.add_subcommand(kName, "Settle all files of a mount");
-  command->footer(kExamples);
+  CLI::App* command = app.add_subcommand(kSyncName, "Settle all files of a mount");
+  command->footer(kSyncExamples);
   auto path = std::make_shared<std::string>();
   command->add_option("MOUNTPOINT", *path, "where it is mounted, or a directory in it")
       ->required()

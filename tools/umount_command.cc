@@ -12,8 +12,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "umount";
-constexpr char kExamples[] =
+constexpr char kUmountName[] = "umount";
+constexpr char kUmountExamples[] =
     "umount(8) and fusermount3 -u unmount, too, but return while the daemon is still\n"
     "writing the last files.\n\n"
     "Example:\n"
@@ -22,7 +22,7 @@ constexpr char kExamples[] =
     "it stays mounted.";
 
 int FailWith(std::string_view sentence) {
-  Complain(kName, sentence);
+  Complain(kUmountName, sentence);
   return kExitFailure;
 }
 
@@ -45,7 +45,7 @@ int ClearDeadMount(const std::string& mount_point) {
   if (const auto unmounted = UnmountPath(mount_point, /*lazily=*/true); !unmounted)
     return FailWith(fmt::format("{}: its daemon has died, but {}", mount_point,
                                 unmounted.error()));
-  Complain(kName, "note: the daemon of {} had died; it is unmounted now", mount_point);
+  Complain(kUmountName, "note: the daemon of {} had died; it is unmounted now", mount_point);
   return 0;
 }
 
@@ -67,8 +67,10 @@ int UnmountServed(const std::string& mount_point) {
   if (const auto unmounted = UnmountPath(mount_point, /*lazily=*/false); !unmounted)
     return FailWith(fmt::format("{} cannot be unmounted: {}", mount_point, unmounted.error()));
   if (!watch) {
-    Complain(kName, "note: {} is unmounted; its daemon is in another process namespace and may "
-             "still be settling", mount_point);
+    Complain(kUmountName,
+             "note: {} is unmounted; its daemon is in another process namespace and may "
+             "still be settling",
+             mount_point);
     return 0;
   }
   if (const Result<void> ended = WaitForExit(watch.get()); !ended)
@@ -95,8 +97,8 @@ int RunUmount(const std::string& path) {
 
 void AddUmountCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
-      app.add_subcommand(kName, "Settle, unmount, and wait until the daemon has gone");
-  command->footer(kExamples);
+      app.add_subcommand(kUmountName, "Settle, unmount, and wait until the daemon has gone");
+  command->footer(kUmountExamples);
   auto path = std::make_shared<std::string>();
   command->add_option("MOUNTPOINT", *path, "where it is mounted")->required()->type_name("");
   command->callback([path, &exit_status] { exit_status = RunUmount(*path); });

@@ -12,8 +12,8 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kName[] = "unpack";
-constexpr char kExamples[] =
+constexpr char kUnpackName[] = "unpack";
+constexpr char kUnpackExamples[] =
     "Standard input and output are used where IN or OUT is missing or '-'. OUT appears,\n"
     "and replaces a file of that name, only when it is complete. Files of many members\n"
     "with lengths (gzipfs, bgzip) are decoded in parallel, others in one thread.\n\n"
@@ -38,12 +38,12 @@ int Unpack(const GzipInput& input, const std::string& input_name, OutputFile& ou
   const auto copied = CopyPlain(input.source(), pool, {}, {}, output.fd());
   int exit_status = 0;
   if (!copied) {
-    Complain(kName, DescribeFailure(copied.error(), input_name, output.name()));
+    Complain(kUnpackName, DescribeFailure(copied.error(), input_name, output.name()));
     exit_status = ExitStatusOf(copied.error());
     if (copied.error().kind != CopyFailure::Kind::kLeftover) return exit_status;
   }
   if (const Result<void> done = output.Commit(like); !done) {
-    Complain(kName, "cannot write to {}: {}", output.name(), Describe(done.error()));
+    Complain(kUnpackName, "cannot write to {}: {}", output.name(), Describe(done.error()));
     return kExitFailure;
   }
   return exit_status;
@@ -57,14 +57,14 @@ int RunUnpack(const UnpackArguments& arguments) {
       is_standard ? GzipInput::OpenStandardInput()
                   : GzipInput::Open(arguments.in_path, GzipInput::Access::kSequential);
   if (!input) {
-    Complain(kName, "{}: {}", input_name, Describe(input.error()));
+    Complain(kUnpackName, "{}: {}", input_name, Describe(input.error()));
     return kExitFailure;
   }
   Result<OutputFile> output = IsStandard(arguments.out_path)
                                   ? OutputFile::OpenStandardOutput()
                                   : OutputFile::Create(arguments.out_path);
   if (!output) {
-    Complain(kName, "{}: {}", arguments.out_path, Describe(output.error()));
+    Complain(kUnpackName, "{}: {}", arguments.out_path, Describe(output.error()));
     return kExitFailure;
   }
   std::optional<struct stat> like;
@@ -75,8 +75,8 @@ int RunUnpack(const UnpackArguments& arguments) {
 }  // namespace
 
 void AddUnpackCommand(CLI::App& app, int& exit_status) {
-  CLI::App* command = app.add_subcommand(kName, "Decompress any gzip stream or file");
-  command->footer(kExamples);
+  CLI::App* command = app.add_subcommand(kUnpackName, "Decompress any gzip stream or file");
+  command->footer(kUnpackExamples);
   auto arguments = std::make_shared<UnpackArguments>();
   command->add_option("IN", arguments->in_path, "gzip file")->type_name("");
   command->add_option("-o,--output", arguments->out_path, "plain file to write")

@@ -79,7 +79,7 @@ int RunDaemon(const MountOptions& options, StartReport& report) {
     report.Fail(store.error().message);
     return kExitMountFailure;
   }
-  Vfs vfs(**store, {.allow_other = options.allow_other});
+  Vfs vfs(**store);
   ServeMount(vfs, options, report);
   report.Fail(fmt::format("{} was unmounted before it answered", options.mount_point));
   const bool is_settled = Settle(vfs, options.store_path);
@@ -87,7 +87,7 @@ int RunDaemon(const MountOptions& options, StartReport& report) {
   return is_settled ? 0 : kExitUnsettled;
 }
 
-int Refuse(std::string_view sentence) {
+int Complain(std::string_view sentence) {
   SayOnStderr(sentence);
   return kExitMountFailure;
 }
@@ -105,20 +105,20 @@ int AwaitDaemon(const MountOptions& options, const DaemonFork& fork) {
   // The daemon gives the store's lock back before anybody tries again.
   ::kill(fork.child_pid, SIGTERM);
   static_cast<void>(WaitForChild(fork.child_pid));
-  return Refuse(report.error());
+  return Complain(report.error());
 }
 
 }  // namespace
 
 int RunMount(const MountOptions& given) {
   MountOptions options = given;
-  if (const auto checked = CheckMount(options); !checked) return Refuse(checked.error());
+  if (const auto checked = CheckMount(options); !checked) return Complain(checked.error());
   if (IsForeground(options)) {
     StartReport report;
     return RunDaemon(options, report);
   }
   Result<DaemonFork> fork = ForkDaemon();
-  if (!fork) return Refuse(fmt::format("cannot start a daemon: {}", fork.error().message()));
+  if (!fork) return Complain(fmt::format("cannot start a daemon: {}", fork.error().message()));
   if (fork->child_pid > 0) return AwaitDaemon(options, *fork);
   StartReport report(std::move(fork->pipe_fd));
   return RunDaemon(options, report);

@@ -22,11 +22,16 @@ struct stat ShownAttr(const Inode& inode, const struct stat& base, uint64_t plai
   return shown;
 }
 
-Result<struct stat> ShownAttrOfOpen(const Inode& inode, const Content& content) {
+Result<struct stat> ShownAttrOfOpen(const Inode& inode, const Content& content,
+                                    int64_t change_time_ns) {
   const auto base = content.StatBase();
   if (!base) return Fail(base.error());
   struct stat shown = ShownAttr(inode, *base, content.plain_bytes());
   if (const auto mtime = content.pending_mtime()) shown.st_mtim = *mtime;
+  if (change_time_ns > Nanoseconds(shown.st_ctim)) {
+    shown.st_ctim = {.tv_sec = change_time_ns / 1'000'000'000,
+                     .tv_nsec = change_time_ns % 1'000'000'000};
+  }
   return shown;
 }
 

@@ -26,7 +26,9 @@ struct AttrChanges {
 struct stat ShownAttr(const Inode& inode, const struct stat& base, uint64_t plain_bytes);
 
 // The same for a file in gzip form that is open: its content knows better.
-Result<struct stat> ShownAttrOfOpen(const Inode& inode, const Content& content);
+// `change_time_ns`: when its bytes were last changed.
+Result<struct stat> ShownAttrOfOpen(const Inode& inode, const Content& content,
+                                    int64_t change_time_ns);
 
 // `time` with UTIME_NOW replaced by the time now.
 timespec ResolveTime(const timespec& time);

@@ -11,9 +11,6 @@
 namespace gzipfs {
 namespace {
 
-// How often a name may be changed under us before we give up on it.
-constexpr int kMaxAttempts = 100;
-
 // BeginReplace and EndReplace, whatever happens in between.
 class ReplaceScope {
  public:

@@ -51,6 +51,10 @@ struct BaseStamp {
   bool operator==(const BaseStamp&) const = default;
 };
 
+inline int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 BaseStamp StampOf(const struct stat& base);
 
 // Whether two stamps tell of the same contents. The change time says nothing

@@ -16,10 +16,6 @@ namespace {
 // another inode. No filesystem's real numbers come near it.
 constexpr uint64_t kMadeUpInoBit = uint64_t{1} << 62;
 
-int64_t Nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 }  // namespace
 
 BaseStamp StampOf(const struct stat& base) {

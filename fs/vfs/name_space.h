@@ -21,6 +21,10 @@
 
 namespace gzipfs {
 
+// How often a name may turn out to lead to another file than was found there
+// a moment before, until an operation gives up on it.
+constexpr int kMaxAttempts = 100;
+
 // Thread-safe. `lock` is held, shared, by whoever finds something by name or
 // changes names within one directory, and exclusively by rename; never while
 // contents are read, written or settled. Before it: Inode::place_mutex. After

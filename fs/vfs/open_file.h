@@ -6,6 +6,7 @@
 
 #include "codec/base/mutex.h"
 #include "fs/store/content.h"
+#include "fs/sys/at.h"
 #include "fs/vfs/base_place.h"
 
 namespace gzipfs {
@@ -38,6 +39,11 @@ class OpenFile {
     const MutexLock lock(mutex_);
     return is_writable_;
   }
+  // The bytes were changed now: the base's change time will show it only when
+  // they are written there.
+  void NoteChange() { change_time_ns_.store(Nanoseconds(FileClockNow())); }
+  int64_t change_time_ns() const { return change_time_ns_.load(); }
+
   // Whether the file is known to have no capabilities (security.capability).
   // Known is what was found by a look that began at a given count of changes.
   bool lacks_capability() const { return lacking_as_of_.load() == xattr_change_count_.load(); }
@@ -59,6 +65,7 @@ class OpenFile {
   size_t user_count_ = 1;
   uint64_t open_count_ = 1;   // how often users came: tells that nobody did
 
+  std::atomic<int64_t> change_time_ns_{0};
   std::atomic<uint32_t> xattr_change_count_{1};
   std::atomic<uint32_t> lacking_as_of_{0};
 

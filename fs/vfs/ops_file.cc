@@ -54,6 +54,7 @@ Result<void> Vfs::Write(const Caller* caller, FileHandle& handle, uint64_t plain
   } else {
     GZIPFS_TRY(WriteRaw(handle.file->raw_fd()->get(), plain_offset, bytes, appends));
   }
+  handle.file->NoteChange();
   return handle.writes_synced && caller != nullptr ? Sync(handle, true) : Result<void>();
 }
 
@@ -115,6 +116,7 @@ Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
 }
 
 Result<void> Vfs::Truncate(OpenFile& file, uint64_t plain_bytes) {
+  file.NoteChange();
   if (const auto content = file.content()) return content->Truncate(plain_bytes);
   return ops().Truncate(file.raw_fd()->get(), plain_bytes);
 }

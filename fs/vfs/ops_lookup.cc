@@ -88,12 +88,12 @@ Result<struct stat> Vfs::AttrOfOpen(const OpenFile& file) {
     if (!base) return Fail(base.error());
     return ShownAttr(*inode, *base, 0);
   }
-  auto attr = ShownAttrOfOpen(*inode, *content);
+  auto attr = ShownAttrOfOpen(*inode, *content, file.change_time_ns());
   if (!attr || attr->st_nlink > 0 || !inodes().PlaceOf(inode)) return attr;
   // The base was replaced but the content does not know yet: a checkpoint is
   // about to tell it, and holds the place until it has.
   { const MutexLock place_lock(inode->place_mutex); }
-  return ShownAttrOfOpen(*inode, *content);
+  return ShownAttrOfOpen(*inode, *content, file.change_time_ns());
 }
 
 // `base` was read just now; `fd` is open on it or empty.

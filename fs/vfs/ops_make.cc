@@ -81,7 +81,7 @@ Result<Created> Vfs::Create(const Caller& caller, NodeId parent_id, const char* 
   if (!made) return Fail(made.error());
   auto file = files_.OpenNew(made->inode, std::move(made->fd));
   Result<struct stat> attr = Fail(EIO);
-  if (file) attr = ShownAttrOfOpen(*made->inode, *(*file)->content());
+  if (file) attr = AttrOfOpen(**file);
   if (!file || !attr) {
     UndoMakeFile(*parent, *made);
     return Fail(file ? attr.error() : file.error());

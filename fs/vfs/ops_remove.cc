@@ -9,12 +9,6 @@
 #include "fs/vfs/vfs.h"
 
 namespace gzipfs {
-namespace {
-
-// How often an entry may turn out to be another one than was found.
-constexpr int kMaxAttempts = 100;
-
-}  // namespace
 
 Result<void> Vfs::Unlink(NodeId parent_id, const char* name) {
   return RemoveEntry(parent_id, name, false);

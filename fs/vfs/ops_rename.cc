@@ -18,8 +18,6 @@
 namespace gzipfs {
 namespace {
 
-constexpr int kMaxAttempts = 100;
-
 // Holds the place_mutex of up to two inodes, the lower node id first.
 class PlacePairLock {
  public:

@@ -14,8 +14,7 @@ struct stat RootAttr(Store& store) {
 
 }  // namespace
 
-Vfs::Vfs(Store& store, const VfsOptions& options)
-    : store_(store), options_(options), names_(store, RootAttr(store)), files_(names_) {}
+Vfs::Vfs(Store& store) : store_(store), names_(store, RootAttr(store)), files_(names_) {}
 
 Result<struct statvfs> Vfs::StatFilesystem() {
   auto filesystem = gzipfs::StatFilesystem(store_.root_fd());

@@ -35,10 +35,6 @@
 
 namespace gzipfs {
 
-struct VfsOptions {
-  bool allow_other = false;  // other users may use the mount
-};
-
 // An inode the kernel now knows once more, by one lookup.
 struct Entry {
   NodeId node_id;
@@ -78,7 +74,7 @@ struct VfsCounts {
 // settles nothing: SettleAll comes before.
 class Vfs {
  public:
-  Vfs(Store& store, const VfsOptions& options);
+  explicit Vfs(Store& store);
   ~Vfs() = default;
   Vfs(const Vfs&) = delete;
   Vfs& operator=(const Vfs&) = delete;
@@ -251,7 +247,6 @@ class Vfs {
   Result<void> ReadBase(const InodeRef& inode, const std::function<Result<void>(int fd)>& action);
 
   Store& store_;
-  const VfsOptions options_;
   bool writeback_ = true;
   std::function<void(NodeId)> tell_attr_changed_ = [](NodeId) {};
   NameSpace names_;

@@ -7,8 +7,7 @@ namespace gzipfs {
 namespace {
 
 using test::Buffer;
-
-constexpr uint64_t kBlock = kBgzfBlockBytes;
+using test::kBlock;
 
 class ContentCheckpoint : public test::StoreFixture {
  protected:

@@ -6,8 +6,7 @@ namespace gzipfs {
 namespace {
 
 using test::Buffer;
-
-constexpr uint64_t kBlock = kBgzfBlockBytes;
+using test::kBlock;
 constexpr uint64_t kBlocks = 6;
 
 class ContentDamage : public test::StoreFixture {

@@ -11,7 +11,7 @@ namespace {
 using test::Buffer;
 using test::Call;
 
-constexpr uint64_t kBlock = kBgzfBlockBytes;
+using test::kBlock;
 
 enum class Fault {
   kOnce,   // the call fails with EIO, those after it do not

@@ -8,7 +8,7 @@ namespace {
 using test::Buffer;
 using test::Call;
 
-constexpr uint64_t kBlock = kBgzfBlockBytes;
+using test::kBlock;
 
 class ContentFault : public test::StoreFixture {
  protected:

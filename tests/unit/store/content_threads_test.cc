@@ -9,8 +9,7 @@ namespace gzipfs {
 namespace {
 
 using test::Buffer;
-
-constexpr uint64_t kBlock = kBgzfBlockBytes;
+using test::kBlock;
 constexpr int kWriters = 3;
 constexpr uint64_t kRangeBytes = 8 * kBlock + 1234;  // of each writer: they share border blocks
 

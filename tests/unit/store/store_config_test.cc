@@ -2,6 +2,8 @@
 // appears in one step.
 #include "fs/store/store_config.h"
 
+#include <fmt/format.h>
+
 #include "tests/unit/store/store_fixture.h"
 
 namespace gzipfs {
@@ -50,7 +52,7 @@ TEST_F(StoreConfigTest, WhatCannotBeUnderstoodIsRefused) {
 TEST_F(StoreConfigTest, HugeOrDeeplyNestedOneIsRefused) {
   WriteText(std::string(1'000'000, '['));
   EXPECT_FALSE(ReadStoreConfig(ops_, dir_fd_.get()));
-  WriteText(std::string(1'000'000, ' ') + R"({"version": 1, "block_bytes": 65536})");
+  WriteText(fmt::format("{:1000000}{}", "", R"({"version": 1, "block_bytes": 65536})"));
   EXPECT_FALSE(ReadStoreConfig(ops_, dir_fd_.get()));
 }
 

@@ -18,12 +18,12 @@ class OutputFileTest : public testing::Test {
   size_t EntryCount() const {
     size_t count = 0;
     for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator(directory_.Path("")))
+         std::filesystem::directory_iterator(directory_ / ""))
       ++count;
     return count;
   }
-  test::TemporaryDirectory directory_;
-  const std::string path_ = directory_.Path("out");
+  test::TempDir directory_;
+  const std::string path_ = directory_ / "out";
 };
 
 TEST_F(OutputFileTest, AppearsWithCommit) {
@@ -69,13 +69,13 @@ TEST_F(OutputFileTest, NewFileTakesModeAndTimeOfTheInput) {
 }
 
 TEST_F(OutputFileTest, SymlinkStaysOne) {
-  test::WriteFile(directory_.Path("target"), FromText("old"));
+  test::WriteFile(directory_ / "target", FromText("old"));
   std::filesystem::create_symlink("target", path_);
   auto output = OutputFile::Create(path_);
   ASSERT_TRUE(output && WriteStream(output->fd(), FromText("new")));
   ASSERT_TRUE(output->Commit(std::nullopt));
   EXPECT_TRUE(std::filesystem::is_symlink(path_));
-  EXPECT_EQ(test::ReadFile(directory_.Path("target")), FromText("new"));
+  EXPECT_EQ(test::ReadFile(directory_ / "target"), FromText("new"));
 }
 
 TEST_F(OutputFileTest, DeviceIsWrittenNotReplaced) {
@@ -85,7 +85,7 @@ TEST_F(OutputFileTest, DeviceIsWrittenNotReplaced) {
 }
 
 TEST_F(OutputFileTest, MissingDirectoryIsAnError) {
-  const auto output = OutputFile::Create(directory_.Path("no/where"));
+  const auto output = OutputFile::Create(directory_ / "no/where");
   ASSERT_FALSE(output);
   EXPECT_EQ(output.error().value(), ENOENT);
 }

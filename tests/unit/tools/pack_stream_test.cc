@@ -17,20 +17,20 @@ using test::Buffer;
 class PackStreamTest : public testing::Test {
  protected:
   Buffer Pack(const Buffer& plain, const PackOptions& options, unsigned threads) {
-    test::WriteFile(directory_.Path("in"), plain);
-    const UniqueFd in(::open(directory_.Path("in").c_str(), O_RDONLY | O_CLOEXEC));
+    test::WriteFile(directory_ / "in", plain);
+    const UniqueFd in(::open((directory_ / "in").c_str(), O_RDONLY | O_CLOEXEC));
     const UniqueFd out(
-        ::open(directory_.Path("out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        ::open((directory_ / "out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     CodecPool pool(threads);
     PackStream stream(pool, options);
     EXPECT_TRUE(stream.Copy(in.get(), out.get()));
-    const Buffer file = test::ReadFile(directory_.Path("out"));
+    const Buffer file = test::ReadFile(directory_ / "out");
     EXPECT_EQ(stream.index().file_bytes(), file.size());
     EXPECT_EQ(stream.index().plain_bytes(), plain.size());
     return file;
   }
 
-  test::TemporaryDirectory directory_;
+  test::TempDir directory_;
 };
 
 TEST_F(PackStreamTest, EverySizeComesBackAndHasAnIndex) {
@@ -64,8 +64,8 @@ TEST_F(PackStreamTest, NumberOfThreadsChangesNothing) {
 }
 
 TEST_F(PackStreamTest, FullDiskIsAnOutputFailure) {
-  test::WriteFile(directory_.Path("in"), test::Noise(3000000));
-  const UniqueFd in(::open(directory_.Path("in").c_str(), O_RDONLY | O_CLOEXEC));
+  test::WriteFile(directory_ / "in", test::Noise(3000000));
+  const UniqueFd in(::open((directory_ / "in").c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   CodecPool pool(2);
   const auto copied = PackStream(pool, {}).Copy(in.get(), full.get());

@@ -37,7 +37,7 @@ class VfsFixture : public ::testing::Test {
         dir_.path(), {.read_only = read_only, .level = 1, .thread_count = 2}, ops_);
     ASSERT_TRUE(store) << store.error().message;
     store_ = std::move(*store);
-    vfs_ = std::make_unique<Vfs>(*store_, VfsOptions{});
+    vfs_ = std::make_unique<Vfs>(*store_);
     vfs_->UseWriteback(writeback);
   }
   void Unmount() {
