@@ -48,9 +48,12 @@ void ContentImpl::FinishEncoding(const BlockPtr& block,
   AppendReady();
 }
 
-// True when `block` is compressed from exactly `plain_offset` on.
+// True when `block` is compressed from exactly `plain_offset` on. What was
+// spilled before it was full is not: it may still grow.
 bool ContentImpl::IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const {
-  return block.state == DirtyBlock::State::kEncoded &&
+  const bool is_whole =
+      block.state == DirtyBlock::State::kLogged && block.encode_end == block_bytes_;
+  return (is_whole || block.state == DirtyBlock::State::kEncoded) &&
          BlockStart(block.index) + block.encode_begin == plain_offset;
 }
 
@@ -66,7 +69,7 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
     const BlockPtr& block = next->second;
     if (block->is_frozen || !IsReadyAt(*block, plain_end)) break;
     block->state = DirtyBlock::State::kAppending;
-    run_bytes += block->encoded->bytes.size();
+    run_bytes += block->MemberBytes();
     plain_end = BlockStart(block->index) + block->encode_end;
     run.push_back(block);
     if (plain_end % block_bytes_ != 0) break;
@@ -87,7 +90,7 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
   for (const BlockPtr& block : run) {
     const auto entry = blocks_.find(block->index);
     if (!written) {
-      block->state = DirtyBlock::State::kEncoded;
+      block->state = block->data ? DirtyBlock::State::kEncoded : DirtyBlock::State::kLogged;
     } else if (std::min(BlockStart(block->index) + block->EndByte(), plain_bytes_) >
                BlockStart(block->index) + block->encode_end) {
       // More was written behind the part that went: the block lives on. (Not
@@ -100,6 +103,7 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
     }
   }
   if (run.empty()) HideAppendedHole();
+  if (blocks_.empty() && !is_spilling_) log_.reset();
   changed_.NotifyAll();
 }
 
@@ -122,10 +126,24 @@ void ContentImpl::AppendReady() {
       base = base_;
     }
     if (run.empty()) return;
-    std::vector<const EncodedBlock*> encoded;
-    for (const BlockPtr& block : run) encoded.push_back(block->encoded.get());
-    FinishRun(run, base->Append(encoded, /*with_tail=*/false));
+    FinishRun(run, AppendRun(*base, run));
   }
+}
+
+Result<void> ContentImpl::AppendRun(BaseFile& base, std::span<const BlockPtr> run) {
+  std::vector<std::shared_ptr<const EncodedBlock>> encoded;
+  for (const BlockPtr& block : run) {
+    if (!block->log) {
+      encoded.push_back(block->encoded);
+      continue;
+    }
+    auto logged = FetchMembers(*block);
+    if (!logged) return Fail(logged.error());
+    encoded.push_back(std::make_shared<EncodedBlock>(std::move(*logged)));
+  }
+  std::vector<const EncodedBlock*> blocks;
+  for (const auto& block : encoded) blocks.push_back(block.get());
+  return base.Append(blocks, /*with_tail=*/false);
 }
 
 // Completes, compresses and appends `block`, which MarkForAppend has taken out
@@ -186,10 +204,27 @@ Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
   return done;
 }
 
+// A spilled block that cannot go to the base as it is gets a layer on top that
+// can; its bytes come back into memory with that.
+void ContentImpl::CoverLogged(const BlockPtr& logged) {
+  // The memory is freed within the same flush: it must not wait for others.
+  (void)store_.budget().Reserve(block_bytes_, [] { return true; });
+  uint64_t reserved_bytes = block_bytes_;
+  {
+    MutexLock lock(mutex_);
+    const auto entry = blocks_.find(logged->index);
+    if (entry != blocks_.end() && entry->second == logged) {
+      MutableBlock(logged->index, reserved_bytes);
+    }
+  }
+  store_.budget().Release(reserved_bytes);
+}
+
 Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {
   for (;;) {
     AppendReady();
     BlockPtr block;
+    BlockPtr logged;
     uint64_t hole_begin = 0;
     uint64_t hole_end = 0;
     bool with_tail = false;
@@ -208,6 +243,8 @@ Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {
       if (start > base_plain_) {
         hole_begin = base_plain_;
         hole_end = std::min(start, plain_end);
+      } else if (next->second->state == DirtyBlock::State::kLogged) {
+        logged = next->second;
       } else {
         block = next->second;
         const uint64_t end = std::min(plain_end, start + block_bytes_);
@@ -217,6 +254,10 @@ Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {
         block->was_submitted = true;
         with_tail = end == plain_bytes_;
       }
+    }
+    if (logged) {
+      CoverLogged(logged);
+      continue;
     }
     GZIPFS_TRY(block ? AppendBlock(block, with_tail) : AppendHole(hole_begin, hole_end));
   }

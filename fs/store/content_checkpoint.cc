@@ -199,19 +199,10 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
       if (layer->beneath == old_block) layer->beneath.reset();
     }
   }
-  const auto is_logged = [](const auto& entry) {
-    for (const DirtyBlock* layer = entry.second.get(); layer; layer = layer->beneath.get()) {
-      if (layer->state == DirtyBlock::State::kLogged) return true;
-    }
-    return false;
-  };
-  const bool needs_log =
-      is_spilling_ || std::any_of(blocks_.begin(), blocks_.end(), is_logged);
   const bool is_all_behind =
       blocks_.empty() || BlockStart(blocks_.begin()->first) >= base_plain_;
-  // What is spilled meanwhile has no bytes in memory to append.
-  mode_ = is_all_behind && !needs_log ? Mode::kAppend : Mode::kLogged;
-  if (!needs_log) log_.reset();
+  mode_ = is_all_behind ? Mode::kAppend : Mode::kLogged;
+  log_.reset();  // blocks that are in it keep it
   changed_.NotifyAll();
 }
 

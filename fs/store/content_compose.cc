@@ -40,26 +40,24 @@ Result<void> ContentImpl::ComposeBlock(const Snapshot& snapshot, const BlockPtr&
                                        uint64_t end, ImageWriter& image) {
   const uint64_t start = BlockStart(block->index);
   std::shared_ptr<const EncodedBlock> encoded;
-  std::shared_ptr<const SpillLog> log;
-  LogPlace place;
+  bool is_logged = false;
   {
     MutexLock lock(mutex_);
     const bool has_members =
         block->state == DirtyBlock::State::kLogged || block->state == DirtyBlock::State::kEncoded;
     if (has_members && block->encode_begin == 0 && start + block->encode_end == end) {
       encoded = block->encoded;
-      log = block->log;
-      place = block->log_place;
+      is_logged = block->log != nullptr;
     }
   }
   if (!encoded) {
     ComposeByEncoding(snapshot, start, end, image);
     return {};
   }
-  if (log) {
-    EncodedBlock copy{std::vector<std::byte>(place.byte_count), encoded->members};
-    GZIPFS_TRY(log->Read(place, copy.bytes));
-    encoded = std::make_shared<EncodedBlock>(std::move(copy));
+  if (is_logged) {
+    Result<EncodedBlock> fetched = FetchMembers(*block);
+    if (!fetched) return Fail(fetched.error());
+    encoded = std::make_shared<EncodedBlock>(std::move(*fetched));
   }
   image.AddEncoded(std::move(encoded));
   return {};

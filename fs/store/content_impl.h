@@ -82,6 +82,7 @@ class ContentImpl final : public Content,
       REQUIRES(mutex_);
   Result<void> Fetch(BaseFile& base, std::span<PendingRead> pending);
   Result<void> FetchLogged(const PendingRead& pending);
+  static Result<EncodedBlock> FetchMembers(const DirtyBlock& logged);
   Result<void> ReadSnapshot(const Snapshot& snapshot, uint64_t plain_offset,
                             std::span<std::byte> out) EXCLUDES(mutex_);
   // Fills the bytes of `block`, which takes no writes, that were never
@@ -112,6 +113,8 @@ class ContentImpl final : public Content,
   void FinishEncoding(const BlockPtr& block, std::shared_ptr<const EncodedBlock> encoded)
       EXCLUDES(mutex_);
   void AppendReady() EXCLUDES(mutex_);
+  Result<void> AppendRun(BaseFile& base, std::span<const BlockPtr> run) EXCLUDES(mutex_);
+  void CoverLogged(const BlockPtr& logged) EXCLUDES(mutex_);
   bool IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const REQUIRES(mutex_);
   std::vector<BlockPtr> TakeReadyRun() REQUIRES(mutex_);
   void HideAppendedHole() REQUIRES(mutex_);
@@ -129,6 +132,7 @@ class ContentImpl final : public Content,
 
   // content_spill.cc
   std::vector<BlockPtr> ChooseVictims() REQUIRES(mutex_);
+  bool MaySpill(const DirtyBlock& block) const REQUIRES(mutex_);
   bool RelieveByRetrying() EXCLUDES(mutex_);
   bool RelieveByAppending() EXCLUDES(mutex_);
   bool RelieveBySpilling() EXCLUDES(mutex_);

@@ -71,15 +71,22 @@ void ContentImpl::CollectRange(const BlockMap& blocks, uint64_t plain_offset,
   }
 }
 
+// A logged block does not change any more: no lock is needed to look at it.
+Result<EncodedBlock> ContentImpl::FetchMembers(const DirtyBlock& logged) {
+  EncodedBlock members{std::vector<std::byte>(logged.log_place.byte_count),
+                       logged.encoded->members};
+  GZIPFS_TRY(logged.log->Read(logged.log_place, members.bytes));
+  return members;
+}
+
 Result<void> ContentImpl::FetchLogged(const PendingRead& pending) {
-  // A logged block does not change any more: no lock is needed to look at it.
   const DirtyBlock& block = *pending.logged;
-  std::vector<std::byte> members(block.log_place.byte_count);
-  GZIPFS_TRY(block.log->Read(block.log_place, members));
+  const Result<EncodedBlock> encoded = FetchMembers(block);
+  if (!encoded) return Fail(encoded.error());
   std::vector<std::byte> plain(block.encode_end - block.encode_begin);
   std::span<std::byte> plain_rest(plain);
-  std::span<const std::byte> member_rest(members);
-  for (const EncodedMember& member : block.encoded->members) {
+  std::span<const std::byte> member_rest(encoded->bytes);
+  for (const EncodedMember& member : encoded->members) {
     GZIPFS_TRY(DecodeMember(member_rest.first(member.member_bytes),
                             plain_rest.first(member.plain_bytes)));
     member_rest = member_rest.subspan(member.member_bytes);

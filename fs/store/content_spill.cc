@@ -5,6 +5,11 @@
 #include "fs/store/content_impl.h"
 
 namespace gzipfs {
+namespace {
+
+constexpr uint64_t kMaxSpillBytes = 64 * kMiB;  // of one spill file
+
+}  // namespace
 
 // After an error there may be space again.
 bool ContentImpl::RelieveByRetrying() {
@@ -51,18 +56,24 @@ std::vector<BlockPtr> ContentImpl::ChooseVictims() {
   // A flush that has begun in append mode must end in it; it frees memory itself.
   if (appending_ || is_spilling_ || is_appending_all_ || append_error_) return victims;
   const size_t limit = std::max<uint64_t>(kVictimBytes / block_bytes_, 1);
-  for (auto& [index, block] : blocks_) {
-    const bool may_go = block->state == DirtyBlock::State::kEncoded || block->IsMutable();
-    if (!may_go || block->is_frozen) continue;
+  // From the back: in append mode those are the ones that would wait longest.
+  // The block that is next goes to the base itself as soon as it is full.
+  const uint64_t next_index = base_plain_ / block_bytes_;
+  for (auto entry = blocks_.rbegin(); entry != blocks_.rend(); ++entry) {
+    const BlockPtr& block = entry->second;
+    const bool is_next = mode_ == Mode::kAppend && block->index <= next_index;
+    if (!MaySpill(*block) || (is_next && !victims.empty())) continue;
     block->state = DirtyBlock::State::kSpilling;
     victims.push_back(block);
     if (victims.size() == limit) break;
   }
-  if (!victims.empty()) {
-    mode_ = Mode::kLogged;
-    is_spilling_ = true;
-  }
+  is_spilling_ = !victims.empty();
   return victims;
+}
+
+bool ContentImpl::MaySpill(const DirtyBlock& block) const {
+  if (block.is_frozen) return false;
+  return block.state == DirtyBlock::State::kEncoded || block.state == DirtyBlock::State::kDirty;
 }
 
 // Writes all plain bytes of `block` to the log as members.
@@ -111,7 +122,8 @@ bool ContentImpl::RelieveBySpilling() {
   }
   if (victims.empty()) return false;
   Result<void> done;
-  if (!log) {
+  // The old one goes with the last block in it.
+  if (!log || log->size() >= kMaxSpillBytes) {
     Result<std::shared_ptr<SpillLog>> created =
         SpillLog::Create(store_.ops(), store_.log_dir_fd());
     if (created) log = std::move(*created);
@@ -130,10 +142,13 @@ bool ContentImpl::RelieveBySpilling() {
       block->encoded.reset();
     }
   }
-  MutexLock lock(mutex_);
-  is_spilling_ = false;
-  if (!done) append_error_ = done.error();
-  changed_.NotifyAll();
+  {
+    MutexLock lock(mutex_);
+    is_spilling_ = false;
+    if (!done) append_error_ = done.error();
+    changed_.NotifyAll();
+  }
+  AppendReady();  // one of them may be next now
   return relieved;
 }
 

@@ -213,15 +213,8 @@ Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
   changed_.NotifyAll();
   if (!cut || !cuts) return cut;
   base_plain_ = base_limit_ = plain_bytes;
-  // Logged it was for the time of the cut; it stays so if somebody wrote.
-  const auto is_logged = [](const auto& entry) {
-    return entry.second->state == DirtyBlock::State::kLogged;
-  };
-  const bool needs_log =
-      is_spilling_ || std::any_of(blocks_.begin(), blocks_.end(), is_logged);
-  mode_ = needs_log ? Mode::kLogged : Mode::kAppend;
-  if (!needs_log) log_.reset();
-  HideAppendedHole();
+  mode_ = Mode::kAppend;  // logged it was for the time of the cut,
+  HideAppendedHole();     // and is again if somebody wrote
   return {};
 }
 

@@ -23,7 +23,7 @@ class SpillLog;
 // change, so a job may read them without the lock.
 //
 //   kDirty -> kEncoding -> kEncoded -> kAppending -> (in the base, gone)
-//   kDirty or kEncoded -> kSpilling -> kLogged
+//   kDirty or kEncoded -> kSpilling -> kLogged -> kAppending
 struct DirtyBlock {
   enum class State {
     kDirty,      // takes writes
@@ -45,6 +45,9 @@ struct DirtyBlock {
 
   // Takes writes: neither on its way anywhere nor part of a checkpoint.
   bool IsMutable() const { return state == State::kDirty && !is_frozen; }
+
+  // Size of its members. REQUIRES: kEncoded or kLogged.
+  size_t MemberBytes() const { return log ? log_place.byte_count : encoded->bytes.size(); }
 
   // Somebody works on it without the lock and will change its state.
   bool IsOnItsWay() const {
@@ -76,7 +79,7 @@ struct DirtyBlock {
   std::shared_ptr<DirtyBlock> beneath;  // what the other bytes are; null: the base
   uint32_t encode_begin = 0;
   uint32_t encode_end = 0;
-  std::shared_ptr<const EncodedBlock> encoded;
+  std::shared_ptr<const EncodedBlock> encoded;  // kLogged: the sizes alone
   std::shared_ptr<const SpillLog> log;  // kLogged: holds the members, at log_place
   LogPlace log_place;
   DirtyBudget& budget;

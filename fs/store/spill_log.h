@@ -25,7 +25,8 @@ class SpillLog {
   // Fills `members`, whose size is the place's.
   Result<void> Read(const LogPlace& place, std::span<std::byte> members) const;
 
-  int fd() const { return fd_.get(); }
+  // What was appended so far. For the thread that appends.
+  uint64_t size() const { return end_; }
 
  private:
   SpillLog(FileOps& ops, UniqueFd fd) : ops_(ops), fd_(std::move(fd)) {}
