@@ -164,6 +164,25 @@ Result<void> DecodeMember(std::span<const std::byte> member, std::span<std::byte
   return {};
 }
 
+Result<std::vector<std::byte>> DecodeBlock(const EncodedBlock& block) {
+  uint64_t plain_bytes = 0;
+  for (const EncodedMember& member : block.members) {
+    plain_bytes += member.plain_bytes;
+    if (plain_bytes > kMaxLargeBlockBytes) return Fail(DataError::kTooLarge);
+  }
+  std::vector<std::byte> plain(plain_bytes);
+  std::span<std::byte> plain_rest(plain);
+  std::span<const std::byte> member_rest(block.bytes);
+  for (const EncodedMember& member : block.members) {
+    if (member.member_bytes > member_rest.size()) return Fail(DataError::kTruncated);
+    GZIPFS_TRY(DecodeMember(member_rest.first(member.member_bytes),
+                            plain_rest.first(member.plain_bytes)));
+    member_rest = member_rest.subspan(member.member_bytes);
+    plain_rest = plain_rest.subspan(member.plain_bytes);
+  }
+  return plain;
+}
+
 uint64_t MaxEncodedBytes(Profile profile, uint64_t plain_bytes) {
   const uint64_t one_member = StoredMemberBytes(profile, plain_bytes);
   if (one_member <= MaxMemberBytes(profile)) return one_member;

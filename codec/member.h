@@ -34,6 +34,9 @@ EncodedBlock EncodeBlock(Profile profile, int level, std::span<const std::byte> 
 // garbage in `plain`.
 Result<void> DecodeMember(std::span<const std::byte> member, std::span<std::byte> plain);
 
+// Decodes all members of `block`, one after the other. Checked as above.
+Result<std::vector<std::byte>> DecodeBlock(const EncodedBlock& block);
+
 // The largest member EncodeBlock can make of one block, all members together.
 uint64_t MaxEncodedBytes(Profile profile, uint64_t plain_bytes);
 

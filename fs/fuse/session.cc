@@ -15,6 +15,7 @@
 #include "fs/fuse/session_log.h"
 #include "fs/fuse/session_mount.h"
 #include "fs/fuse/session_ready.h"
+#include "fs/fuse/session_recovery.h"
 #include "fs/fuse/session_signals.h"
 #include "fs/fuse/session_start.h"
 #include "fs/sys/mount_calls.h"
@@ -77,6 +78,10 @@ int RunDaemon(const MountOptions& options, StartReport& report) {
   const auto store = Store::Open(options.store_path, options.store, RealFileOps());
   if (!store) {
     report.Fail(store.error().message);
+    return kExitMountFailure;
+  }
+  if (const auto recovered = RecoverStore(**store, options.store_path); !recovered) {
+    report.Fail(recovered.error());
     return kExitMountFailure;
   }
   Vfs vfs(**store);

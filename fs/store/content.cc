@@ -24,11 +24,23 @@ ContentImpl::ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_w
       needs_entry_sync_(is_writable_) {}
 
 ContentImpl::~ContentImpl() {
-  if (is_writable_) store_.relief().Remove(relief_ticket_);
+  if (is_registered_) store_.relief().Remove(relief_ticket_);
+  // Not settled: whoever opens the file next finds what was fsynced in the log.
+  if (redo_) store_.left_logs().Add(base_ino_);
 }
 
 void ContentImpl::Register() {
-  if (is_writable_) relief_ticket_ = store_.relief().Add(weak_from_this());
+  relief_ticket_ = store_.relief().Add(weak_from_this());
+  is_registered_ = true;
+}
+
+Result<BaseIdentity> ContentImpl::Identity() const {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    base = base_;
+  }
+  return IdentityOf(store_.ops(), base->fd());
 }
 
 void ContentImpl::ForbidWrites(std::error_code why) {
@@ -37,6 +49,12 @@ void ContentImpl::ForbidWrites(std::error_code why) {
 }
 
 Result<void> ContentImpl::Flush() {
+  {
+    // Nothing to do, and not worth waiting for a checkpoint.
+    MutexLock lock(mutex_);
+    if (sticky_error_) return Fail(sticky_error_);
+    if (mode_ == Mode::kLogged && !append_error_) return {};
+  }
   MutexLock settle_lock(settle_mutex_);
   const DirtyBudget::Settling settling(store_.budget());
   GZIPFS_TRY(SettleAppended());
@@ -69,18 +87,40 @@ bool ContentImpl::NeedsCheckpoint() const {
 }
 
 Result<void> ContentImpl::Sync() {
-  GZIPFS_TRY(Settle());
-  std::shared_ptr<BaseFile> base;
-  {
-    MutexLock lock(mutex_);
-    base = base_;
+  for (bool done = false; !done;) {
+    bool is_logged = false;
+    {
+      MutexLock lock(mutex_);
+      if (sticky_error_) return Fail(sticky_error_);
+      is_logged = mode_ == Mode::kLogged;
+    }
+    const Result<bool> synced = is_logged ? SyncLog() : SyncAppended();
+    if (!synced) return Fail(synced.error());
+    done = *synced;
   }
-  Result<void> synced = store_.ops().SyncData(base->fd());
-  if (synced) synced = SyncEntry();
+  const Result<void> synced = SyncEntry();
   if (synced) return {};
   MutexLock lock(mutex_);
   sticky_error_ = synced.error();
   return synced;
+}
+
+// False when a write made the file logged meanwhile.
+Result<bool> ContentImpl::SyncAppended() {
+  MutexLock settle_lock(settle_mutex_);
+  const DirtyBudget::Settling settling(store_.budget());
+  GZIPFS_TRY(SettleAppended());
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    if (mode_ != Mode::kAppend) return false;
+    base = base_;
+  }
+  const Result<void> synced = store_.ops().SyncData(base->fd());
+  if (synced) return true;
+  MutexLock lock(mutex_);
+  sticky_error_ = synced.error();
+  return Fail(synced.error());
 }
 
 bool ContentImpl::IsSettled() const {
@@ -134,8 +174,64 @@ Result<void> ContentImpl::WithBaseFd(const std::function<Result<void>(int fd)>& 
   return action(base->fd());
 }
 
+namespace {
+
+// A log that an earlier mount, or an earlier user of this file, left behind.
+Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
+                         const BasePlace& place) {
+  FileOps& ops = store.ops();
+  const std::string name = LogName(base_ino);
+  const bool goes_on = content.is_writable();
+  Result<UniqueFd> fd = ops.OpenAt(store.log_dir_fd(), name.c_str(),
+                                   (goes_on ? O_RDWR : O_RDONLY) | O_NOFOLLOW, 0);
+  if (!fd && fd.error().value() == ENOENT) {
+    store.left_logs().Remove(base_ino);
+    return {};
+  }
+  if (!fd) return Fail(fd.error());
+  const Result<LogSummary> summary = ReadLogSummary(ops, fd->get());
+  if (!summary) return Fail(summary.error());
+  if (summary->image && summary->image->overwrites) {
+    spdlog::error("{}: was being overwritten when the store was left; a mount that may write "
+                  "completes it", place.Describe());
+    return Fail(EIO);
+  }
+  if (!summary->has_commit) return {};
+  const Result<BaseIdentity> identity = content.Identity();
+  if (!identity) return Fail(identity.error());
+  if (!(*identity == summary->header.base)) {
+    spdlog::error("{}: does not fit its log, {}/log/{}", place.Describe(), kPrivateDirName, name);
+    return Fail(ESTALE);
+  }
+  const bool resumes = goes_on && !summary->is_damaged;
+  GZIPFS_TRY(content.LoadLog(*summary, std::move(*fd), resumes ? name : ""));
+  if (resumes) store.left_logs().Remove(base_ino);
+  if (summary->is_damaged) {
+    spdlog::error("{}: its log is damaged; its newest changes are missing", place.Describe());
+    content.ForbidWrites(std::error_code(EIO, std::system_category()));
+  }
+  return {};
+}
+
+// The size that the log of a file that is not open gives it; nullopt without one.
+Result<std::optional<uint64_t>> LoggedSize(Store& store, uint64_t base_ino) {
+  if (!store.left_logs().Contains(base_ino)) return std::optional<uint64_t>();
+  const Result<UniqueFd> fd = store.ops().OpenAt(
+      store.log_dir_fd(), LogName(base_ino).c_str(), O_RDONLY | O_NOFOLLOW, 0);
+  if (!fd && fd.error().value() == ENOENT) return std::optional<uint64_t>();
+  if (!fd) return Fail(fd.error());
+  const Result<LogSummary> summary = ReadLogSummary(store.ops(), fd->get());
+  if (!summary) return Fail(summary.error());
+  if (!summary->has_commit) return std::optional<uint64_t>();
+  return std::optional(summary->plain_bytes);
+}
+
+}  // namespace
+
 Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_writable,
                                              bool is_new, BasePlace& place) {
+  const Result<struct stat> attributes = store.ops().Stat(fd.get());
+  if (!attributes) return Fail(attributes.error());
   Result<std::unique_ptr<BaseFile>> opened = BaseFile::Open(store, std::move(fd));
   if (!opened) return Fail(opened.error());
   std::shared_ptr<BaseFile> base = std::move(*opened);
@@ -152,12 +248,21 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
     spdlog::warn("{} bytes of members, then: {}", base->file_bytes(), rest.message());
   }
   auto content = std::make_shared<ContentImpl>(store, std::move(base), is_writable, is_new, place);
-  content->Register();
+  if (content->is_writable()) content->Register();
+  if (store.left_logs().Contains(attributes->st_ino)) {
+    if (!content->is_writable()) content->Register();
+    GZIPFS_TRY(LoadLeftLog(store, *content, attributes->st_ino, place));
+  }
   if (write_error) content->ForbidWrites(write_error);
   return std::shared_ptr<Content>(std::move(content));
 }
 
-Result<uint64_t> ReadPlainSize(FileOps& ops, int fd, uint64_t stored_bytes) {
+Result<uint64_t> ReadPlainSize(Store& store, int fd, const struct stat& base) {
+  const Result<std::optional<uint64_t>> logged = LoggedSize(store, base.st_ino);
+  if (!logged) return Fail(logged.error());
+  if (*logged) return **logged;
+  FileOps& ops = store.ops();
+  const auto stored_bytes = static_cast<uint64_t>(base.st_size);
   if (stored_bytes == 0) return 0;
   const FileSource source(ops, fd, stored_bytes);
   Result<std::optional<TailSummary>> tail = ReadTailSummary(source, stored_bytes);

@@ -108,8 +108,8 @@ class Content {
 Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_writable,
                                              bool is_new, BasePlace& place);
 
-// The plain size of a base file that is not open: from its tail by one read,
-// or by a scan where there is none.
-Result<uint64_t> ReadPlainSize(FileOps& ops, int fd, uint64_t stored_bytes);
+// The plain size of a base file that is not open, whose attributes are `base`:
+// from its tail by one read, or by a scan where there is none.
+Result<uint64_t> ReadPlainSize(Store& store, int fd, const struct stat& base);
 
 }  // namespace gzipfs

@@ -15,7 +15,7 @@ ContentImpl::Snapshot ContentImpl::TakeSnapshot() {
   MutexLock lock(mutex_);
   while (appending_ || is_spilling_) changed_.Wait(mutex_);
   for (auto& [index, block] : blocks_) block->is_frozen = true;
-  return {blocks_, base_, plain_bytes_, std::min(base_limit_, plain_bytes_)};
+  return {blocks_, change_count_, base_, plain_bytes_, std::min(base_limit_, plain_bytes_)};
 }
 
 void ContentImpl::Thaw(const Snapshot& snapshot) {
@@ -28,6 +28,8 @@ Result<bool> ContentImpl::FindUnlinked() {
   Result<struct stat> attributes = StatBase();
   if (!attributes) return Fail(attributes.error());
   if (attributes->st_nlink > 0) return false;
+  MutexLock log_lock(log_mutex_);
+  (void)DropLog();
   MutexLock lock(mutex_);
   is_unlinked_ = true;
   return true;
@@ -51,6 +53,10 @@ Result<void> ContentImpl::Checkpoint() {
   if (done) done = store_.ops().SyncData(image_fd->get());
   if (done) done = InstallImage(snapshot, std::move(*image_fd), image_name);
   if (done) return {};
+  {
+    MutexLock lock(mutex_);
+    if (image_is_content_) return done;
+  }
   (void)store_.ops().UnlinkAt(store_.image_dir_fd(), image_name.c_str(), 0);
   Thaw(snapshot);
   // Its last name may have gone meanwhile.
@@ -102,6 +108,18 @@ Result<bool> ContentImpl::ReproduceAttributes(int from_fd, int to_fd) {
   return true;
 }
 
+// The log says that the image is coming, so that whoever finds the log without
+// its base knows why.
+Result<void> ContentImpl::AnnounceImage(const LogImage& image) {
+  redo_->Add(LogRecordType::kImage, 0, EncodeLogImage(image));
+  const Result<void> done = redo_->Commit();
+  if (!done && redo_->is_failed()) {
+    MutexLock lock(mutex_);
+    sticky_error_ = done.error();
+  }
+  return done;
+}
+
 Result<void> ContentImpl::ReplaceBase(const Snapshot& snapshot, UniqueFd image,
                                       const std::string& image_name, int dir_fd,
                                       const char* name) {
@@ -109,81 +127,45 @@ Result<void> ContentImpl::ReplaceBase(const Snapshot& snapshot, UniqueFd image,
   GZIPFS_TRY(ops.SyncAll(image.get()));
   Result<struct stat> attributes = ops.Stat(image.get());
   if (!attributes) return Fail(attributes.error());
+  const Result<BaseIdentity> identity = IdentityOf(ops, image.get());
+  if (!identity) return Fail(identity.error());
   Result<std::unique_ptr<BaseFile>> base = BaseFile::Open(store_, std::move(image));
   if (!base) return Fail(base.error());
-  GZIPFS_TRY(ops.RenameAt(store_.image_dir_fd(), image_name.c_str(), dir_fd, name, 0));
+  MutexLock log_lock(log_mutex_);
+  LogBatch batch;
+  auto next = PrepareNextLog(snapshot, LogName(identity->ino), *identity, batch);
+  if (!next) return Fail(next.error());
+  Result<void> done;
+  if (redo_) done = AnnounceImage({.image = *identity, .name = image_name});
+  if (done) {
+    done = ops.RenameAt(store_.image_dir_fd(), image_name.c_str(), dir_fd, name, 0);
+  }
+  if (!done) {
+    if (*next) {
+      (void)(*next)->Remove();
+      RestoreUnlogged(batch);
+    }
+    return done;
+  }
   place_.BaseReplaced(*attributes);
-  AdoptBase(snapshot, std::move(*base));
+  AdoptBase(snapshot, std::move(*base), *next != nullptr);
   Result<UniqueFd> dir = ops.OpenAt(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
   Result<void> synced = dir ? ops.SyncAll(dir->get()) : Fail(dir.error());
+  if (synced) {
+    (void)FinishLog(std::move(*next), identity->ino, batch);
+    MutexLock lock(mutex_);
+    needs_entry_sync_ = false;
+    return {};
+  }
+  // Which base a power cut would leave is not known: the old one's log stays.
   MutexLock lock(mutex_);
-  if (!synced) sticky_error_ = synced.error();
-  if (synced) needs_entry_sync_ = false;
+  sticky_error_ = synced.error();
   return {};
-}
-
-// The base keeps its inode, for the sake of its other names: the image's bytes
-// are copied over it. What lies behind the base's end comes first, because that
-// is where a full disk shows, and it can be cut off again.
-Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image,
-                                        const std::string& image_name) {
-  FileOps& ops = store_.ops();
-  ExclusiveLock base_lock(base_lock_);
-  const int base_fd = snapshot.base->fd();
-  Result<struct stat> from = ops.Stat(image.get());
-  if (!from) return Fail(from.error());
-  Result<struct stat> to = ops.Stat(base_fd);
-  if (!to) return Fail(to.error());
-  Result<UniqueFd> fd = ops.Duplicate(base_fd);
-  if (!fd) return Fail(fd.error());
-  const auto new_bytes = static_cast<uint64_t>(from->st_size);
-  const auto old_bytes = static_cast<uint64_t>(to->st_size);
-  const int image_dir_fd = store_.image_dir_fd();
-  const std::string kept_name = "kept-" + image_name;
-  Result<void> copied;
-  if (new_bytes > old_bytes) {
-    copied = ops.CopyRange(image.get(), old_bytes, base_fd, old_bytes, new_bytes - old_bytes);
-  }
-  // From the next step on the image is all there is of the content, until the
-  // copy is durable: under this name it also outlives this process.
-  if (copied) {
-    copied = ops.RenameAt(image_dir_fd, image_name.c_str(), image_dir_fd, kept_name.c_str(), 0);
-  }
-  if (copied) copied = ops.SyncAll(image_dir_fd);
-  if (!copied) {
-    (void)ops.Truncate(base_fd, old_bytes);
-    (void)ops.UnlinkAt(image_dir_fd, kept_name.c_str(), 0);
-    return copied;
-  }
-  copied = ops.CopyRange(image.get(), 0, base_fd, 0, std::min(old_bytes, new_bytes));
-  if (copied) copied = ops.Truncate(base_fd, new_bytes);
-  if (copied) copied = ops.SyncAll(base_fd);
-  if (!copied) return ReadFromImage(snapshot, std::move(image), kept_name, copied.error());
-  Result<std::unique_ptr<BaseFile>> base = BaseFile::Open(store_, std::move(*fd));
-  if (!base) return ReadFromImage(snapshot, std::move(image), kept_name, base.error());
-  AdoptBase(snapshot, std::move(*base));
-  (void)ops.UnlinkAt(image_dir_fd, kept_name.c_str(), 0);
-  MutexLock lock(mutex_);
-  needs_times_ = true;
-  return {};
-}
-
-// The base is half overwritten: its content is read from the image until the
-// file is closed, and the image stays for somebody to fetch.
-Result<void> ContentImpl::ReadFromImage(const Snapshot& snapshot, UniqueFd image,
-                                        const std::string& kept_name, std::error_code why) {
-  spdlog::error("{} was overwritten in part ({}); its content is in {}/image/{}",
-                place_.Describe(), why.message(), kPrivateDirName, kept_name);
-  if (Result<std::unique_ptr<BaseFile>> base = BaseFile::Open(store_, std::move(image))) {
-    AdoptBase(snapshot, std::move(*base));
-  }
-  MutexLock lock(mutex_);
-  sticky_error_ = why;
-  return Fail(why);
 }
 
 // The snapshot is in the base now; what was written since stays on top.
-void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> base) {
+void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> base,
+                            bool has_next_log) {
   MutexLock lock(mutex_);
   base_ = std::move(base);
   base_plain_ = base_limit_ = base_->plain_bytes();
@@ -201,7 +183,7 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
   }
   const bool is_all_behind =
       blocks_.empty() || BlockStart(blocks_.begin()->first) >= base_plain_;
-  mode_ = is_all_behind ? Mode::kAppend : Mode::kLogged;
+  mode_ = is_all_behind && !has_next_log ? Mode::kAppend : Mode::kLogged;
   log_.reset();  // blocks that are in it keep it
   changed_.NotifyAll();
 }

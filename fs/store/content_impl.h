@@ -1,7 +1,7 @@
 // The Content of fs/store/content.h.
 //
-// Locks, in order: settle_mutex_ (one flush, sync, checkpoint or truncation at
-// a time), base_lock_ (shared: the base is being read; exclusive: it is being
+// Locks, in order: settle_mutex_ (one flush, checkpoint or truncation at a
+// time), log_mutex_ (one writer to the log), base_lock_ (shared: the base is being read; exclusive: it is being
 // cut or overwritten), mutex_ (everything else; never held across I/O or
 // compression). Writers and readers take only the last two.
 #pragma once
@@ -12,8 +12,11 @@
 
 #include "codec/base/mutex.h"
 #include "fs/store/base_file.h"
+#include "fs/store/checkpointer.h"
 #include "fs/store/content.h"
 #include "fs/store/dirty_block.h"
+#include "fs/store/log_reader.h"
+#include "fs/store/redo_log.h"
 #include "fs/store/relief_list.h"
 #include "fs/store/spill_log.h"
 
@@ -25,6 +28,7 @@ using BlockMap = std::map<uint64_t, BlockPtr>;  // by block index
 
 class ContentImpl final : public Content,
                           public Relievable,
+                          public Checkpointable,
                           public std::enable_shared_from_this<ContentImpl> {
  public:
   ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_writable, bool is_new,
@@ -45,10 +49,21 @@ class ContentImpl final : public Content,
   Result<struct stat> StatBase() const override;
   Result<void> WithBaseFd(const std::function<Result<void>(int fd)>& action) override;
 
-  // Second half of construction: what needs a shared_ptr to this.
+  // Second half of construction: what needs a shared_ptr to this. From here on
+  // its blocks can be spilled.
   void Register();
+  bool is_writable() const { return is_writable_; }
+  // Of the base, as it is now.
+  Result<BaseIdentity> Identity() const EXCLUDES(mutex_);
   // Every write fails with `why` from now on.
   void ForbidWrites(std::error_code why);
+
+  // Second half of opening a file that has a log: what the log says goes on
+  // top of the base. `log_name`, to go on with it; empty in a read-only store.
+  Result<void> LoadLog(const LogSummary& summary, UniqueFd log_fd, const std::string& log_name);
+
+  // Checkpointable.
+  void CheckpointIfDue() override;
 
   // Relievable: spills blocks, or appends what can be appended.
   bool Relieve() override;
@@ -63,9 +78,27 @@ class ContentImpl final : public Content,
     std::span<std::byte> out;
     BlockPtr logged;  // null: from the base
   };
+  using ExtentMap = std::map<uint64_t, ExtentSet>;  // by block index
+  // What goes to the log at once: the state of one instant.
+  struct LogBatch {
+    struct Piece {
+      uint64_t plain_offset;
+      size_t data_offset;
+      uint32_t byte_count;
+    };
+    uint64_t change_count = 0;
+    uint64_t plain_bytes = 0;
+    std::optional<timespec> mtime;
+    uint64_t cut = 0;
+    std::vector<BlockPtr> spilled;
+    std::vector<std::byte> data;
+    std::vector<Piece> pieces;  // of `data`
+    ExtentMap was_unlogged;
+  };
   // The state a checkpoint works on.
   struct Snapshot {
     BlockMap blocks;
+    uint64_t change_count = 0;
     std::shared_ptr<BaseFile> base;
     uint64_t plain_bytes = 0;
     uint64_t base_limit = 0;
@@ -128,6 +161,7 @@ class ContentImpl final : public Content,
   Result<void> SettleAppended() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
   Result<void> AddTail() EXCLUDES(mutex_);
   Result<void> RestoreTimes() EXCLUDES(mutex_);
+  Result<bool> SyncAppended() EXCLUDES(mutex_);
   Result<void> SyncEntry() EXCLUDES(mutex_);
 
   // content_spill.cc
@@ -138,6 +172,26 @@ class ContentImpl final : public Content,
   bool RelieveBySpilling() EXCLUDES(mutex_);
   Result<void> SpillBlock(const std::shared_ptr<SpillLog>& log, const BlockPtr& block)
       EXCLUDES(mutex_);
+
+  // content_log.cc
+  void CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_t end,
+                       LogBatch& batch) const REQUIRES(mutex_);
+  LogBatch CaptureBatch(ExtentMap extents) REQUIRES(mutex_);
+  void RestoreUnlogged(LogBatch& batch) EXCLUDES(mutex_);
+  Result<void> WriteBatch(RedoLog& log, const LogBatch& batch);
+  ExtentMap WrittenSince(const BlockMap& blocks) const REQUIRES(mutex_);
+  Result<bool> StartLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<void> CommitToLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<bool> SyncLog() EXCLUDES(log_mutex_, mutex_);
+  Result<void> DropLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<std::unique_ptr<RedoLog>> PrepareNextLog(const Snapshot& snapshot,
+                                                  const std::string& name,
+                                                  const BaseIdentity& base, LogBatch& batch)
+      REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<void> FinishLog(std::unique_ptr<RedoLog> next, uint64_t base_ino, const LogBatch& batch)
+      REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  // content_replay.cc
+  Result<void> ApplyRecord(const LogRecord& record) EXCLUDES(mutex_);
 
   // content_checkpoint.cc
   bool NeedsCheckpoint() const EXCLUDES(mutex_);
@@ -150,11 +204,17 @@ class ContentImpl final : public Content,
   Result<void> ReplaceBase(const Snapshot& snapshot, UniqueFd image,
                            const std::string& image_name, int dir_fd, const char* name)
       EXCLUDES(mutex_);
+  Result<void> AnnounceImage(const LogImage& image) REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  void AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> base, bool has_next_log)
+      EXCLUDES(mutex_);
+  // content_overwrite.cc
   Result<void> OverwriteBase(const Snapshot& snapshot, UniqueFd image,
                              const std::string& image_name) EXCLUDES(mutex_);
+  Result<bool> CopyImage(int image_fd, int base_fd, uint64_t old_bytes) REQUIRES(log_mutex_);
+  Result<void> CancelImage() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> ReadFromImage(const Snapshot& snapshot, UniqueFd image,
-                             const std::string& kept_name, std::error_code why) EXCLUDES(mutex_);
-  void AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> base) EXCLUDES(mutex_);
+                             const std::string& image_name, std::error_code why)
+      EXCLUDES(mutex_);
   Result<bool> ReproduceAttributes(int from_fd, int to_fd);
 
   // content_compose.cc
@@ -176,12 +236,22 @@ class ContentImpl final : public Content,
   const uint64_t block_bytes_;
   const Profile profile_;
   ReliefList::Ticket relief_ticket_;
+  bool is_registered_ = false;
 
   std::atomic<int> report_count_{0};
+
+  static constexpr uint64_t kNoCut = ~uint64_t{0};
 
   Mutex settle_mutex_;
   Mutex times_mutex_;  // held across futimens, so that the last time set is the last put
   SharedMutex base_lock_;
+
+  Mutex log_mutex_;
+  std::unique_ptr<RedoLog> redo_ GUARDED_BY(log_mutex_);        // null: no log
+  uint64_t base_ino_ GUARDED_BY(log_mutex_) = 0;                // that redo_ is for
+  uint64_t logged_change_count_ GUARDED_BY(log_mutex_) = 0;     // as of the last commit
+  uint64_t logged_plain_bytes_ GUARDED_BY(log_mutex_) = 0;      // likewise
+  std::optional<timespec> logged_mtime_ GUARDED_BY(log_mutex_);
 
   mutable Mutex mutex_;
   CondVar changed_;  // a block changed its state, or appending_ ended
@@ -195,12 +265,18 @@ class ContentImpl final : public Content,
   bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
   bool is_appending_all_ GUARDED_BY(mutex_) = false;  // a flush or settlement is
   bool is_spilling_ GUARDED_BY(mutex_) = false;  // somebody writes to the log
+  uint64_t change_count_ GUARDED_BY(mutex_) = 0;  // of writes and cuts
+  bool has_redo_ GUARDED_BY(mutex_) = false;      // redo_ is there: unlogged_ is kept
+  bool is_replaying_ GUARDED_BY(mutex_) = false;  // the log is being read: all is logged
+  ExtentMap unlogged_ GUARDED_BY(mutex_);         // written since the last commit
+  uint64_t unlogged_cut_ GUARDED_BY(mutex_) = kNoCut;  // the shortest it was since then
   bool is_modified_ GUARDED_BY(mutex_);          // the base needs a tail of ours
   bool needs_times_ GUARDED_BY(mutex_) = false;  // the base was written to after mtime_ was set
   bool needs_entry_sync_ GUARDED_BY(mutex_);     // the directory entry may not be durable yet
   std::error_code write_error_ GUARDED_BY(mutex_);   // why the file takes no writes at all
   std::error_code append_error_ GUARDED_BY(mutex_);  // of the last try; the next one may succeed
   std::error_code sticky_error_ GUARDED_BY(mutex_);  // final
+  bool image_is_content_ GUARDED_BY(mutex_) = false;  // of an overwrite that failed half-way
   bool is_unlinked_ GUARDED_BY(mutex_) = false;   // found without a name when it should settle
   std::optional<timespec> mtime_ GUARDED_BY(mutex_);
 };

@@ -83,17 +83,11 @@ Result<void> ContentImpl::FetchLogged(const PendingRead& pending) {
   const DirtyBlock& block = *pending.logged;
   const Result<EncodedBlock> encoded = FetchMembers(block);
   if (!encoded) return Fail(encoded.error());
-  std::vector<std::byte> plain(block.encode_end - block.encode_begin);
-  std::span<std::byte> plain_rest(plain);
-  std::span<const std::byte> member_rest(encoded->bytes);
-  for (const EncodedMember& member : encoded->members) {
-    GZIPFS_TRY(DecodeMember(member_rest.first(member.member_bytes),
-                            plain_rest.first(member.plain_bytes)));
-    member_rest = member_rest.subspan(member.member_bytes);
-    plain_rest = plain_rest.subspan(member.plain_bytes);
-  }
+  const Result<std::vector<std::byte>> plain = DecodeBlock(*encoded);
+  if (!plain) return Fail(plain.error());
   const uint64_t skip = pending.plain_offset - BlockStart(block.index) - block.encode_begin;
-  std::memcpy(pending.out.data(), plain.data() + skip, pending.out.size());
+  if (skip + pending.out.size() > plain->size()) return Fail(DataError::kBadSize);
+  std::memcpy(pending.out.data(), plain->data() + skip, pending.out.size());
   return {};
 }
 

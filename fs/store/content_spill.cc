@@ -1,11 +1,16 @@
 // Relief: what to do with dirty blocks that cannot go to the base when memory
 // is needed.
+#include <fcntl.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include "fs/store/content_impl.h"
 
 namespace gzipfs {
 namespace {
+
+namespace files = std::filesystem;
 
 constexpr uint64_t kMaxSpillBytes = 64 * kMiB;  // of one spill file
 
@@ -122,10 +127,13 @@ bool ContentImpl::RelieveBySpilling() {
   }
   if (victims.empty()) return false;
   Result<void> done;
+  std::error_code no_path;
   // The old one goes with the last block in it.
   if (!log || log->size() >= kMaxSpillBytes) {
     Result<std::shared_ptr<SpillLog>> created =
-        SpillLog::Create(store_.ops(), store_.log_dir_fd());
+        store_.read_only()  // what its logs hold must not need more memory than allowed
+            ? SpillLog::Create(store_.ops(), AT_FDCWD, files::temp_directory_path(no_path))
+            : SpillLog::Create(store_.ops(), store_.log_dir_fd(), ".");
     if (created) log = std::move(*created);
     if (!created) done = Fail(created.error());
     MutexLock lock(mutex_);

@@ -10,6 +10,7 @@
 namespace gzipfs {
 
 Result<void> ContentImpl::CheckWritable() {
+  if (is_replaying_) return {};
   if (!is_writable_) return Fail(EROFS);
   if (write_error_) return Fail(write_error_);
   if (sticky_error_) return Fail(sticky_error_);
@@ -53,6 +54,9 @@ void ContentImpl::WriteBlock(uint64_t block_index, uint32_t begin,
   block->valid.Add(begin, begin + static_cast<uint32_t>(bytes.size()));
   if (BlockStart(block_index) + begin < base_plain_ || !base_->is_conforming()) {
     mode_ = Mode::kLogged;
+  }
+  if (has_redo_) {
+    unlogged_[block_index].Add(begin, begin + static_cast<uint32_t>(bytes.size()));
   }
 }
 
@@ -111,8 +115,9 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
     }
     if (checked && !bytes.empty()) {
       plain_bytes_ = std::max(plain_bytes_, at + bytes.size());
-      mtime_ = FileClockNow();
+      if (!is_replaying_) mtime_ = FileClockNow();
       is_modified_ = true;
+      ++change_count_;
     }
   }
   store_.budget().Release(reserved_bytes);
@@ -168,6 +173,15 @@ void ContentImpl::AwaitQuiet() {
 
 // Drops what is behind `plain_bytes`. `reserved_bytes` pays for a layer.
 void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
+  if (has_redo_) {
+    unlogged_cut_ = std::min(unlogged_cut_, plain_bytes);
+    unlogged_.erase(unlogged_.lower_bound((plain_bytes + block_bytes_ - 1) / block_bytes_),
+                    unlogged_.end());
+    const auto last = unlogged_.find(plain_bytes / block_bytes_);
+    if (last != unlogged_.end()) {
+      last->second.CutAt(static_cast<uint32_t>(plain_bytes % block_bytes_));
+    }
+  }
   blocks_.erase(blocks_.lower_bound((plain_bytes + block_bytes_ - 1) / block_bytes_),
                 blocks_.end());
   const auto last = blocks_.find(plain_bytes / block_bytes_);
@@ -194,6 +208,14 @@ void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
 // boundary with nothing overwritten before it. Otherwise the cut waits for a
 // checkpoint, and base_limit_ hides what is behind it.
 Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
+  MutexLock log_lock(log_mutex_);
+  if (redo_ && may_cut) {
+    // An empty file needs no log. But until the base has been cut durably the
+    // log has to say so.
+    GZIPFS_TRY(CommitToLog());
+    MutexLock lock(mutex_);
+    if (plain_bytes_ != plain_bytes) return {};
+  }
   ExclusiveLock base_lock(base_lock_);
   std::shared_ptr<BaseFile> base;
   {
@@ -208,6 +230,10 @@ Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
   const bool cuts = is_boundary && *is_boundary;
   Result<void> cut;
   if (cuts) cut = base->CutAt(plain_bytes);
+  if (cuts && cut && redo_) {
+    cut = store_.ops().SyncData(base->fd());
+    if (cut) (void)DropLog();
+  }
   MutexLock lock(mutex_);
   appending_ = false;
   changed_.NotifyAll();
@@ -244,6 +270,7 @@ Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
       if (plain_bytes != plain_bytes_) mtime_ = FileClockNow();
       plain_bytes_ = plain_bytes;
       is_modified_ = true;
+      ++change_count_;
       if (!base_->is_conforming()) mode_ = Mode::kLogged;
     }
   }

@@ -5,13 +5,14 @@
 
 namespace gzipfs {
 
-Result<std::shared_ptr<SpillLog>> SpillLog::Create(FileOps& ops, int log_dir_fd) {
-  Result<UniqueFd> fd = ops.OpenAt(log_dir_fd, ".", O_TMPFILE | O_RDWR, 0600);
+Result<std::shared_ptr<SpillLog>> SpillLog::Create(FileOps& ops, int dir_fd,
+                                                   const std::string& dir) {
+  Result<UniqueFd> fd = ops.OpenAt(dir_fd, dir.c_str(), O_TMPFILE | O_RDWR, 0600);
   if (!fd && (fd.error().value() == EOPNOTSUPP || fd.error().value() == EISDIR)) {
-    static constexpr char kName[] = "spill";
-    (void)ops.UnlinkAt(log_dir_fd, kName, 0);
-    fd = ops.OpenAt(log_dir_fd, kName, O_CREAT | O_EXCL | O_RDWR, 0600);
-    if (fd) (void)ops.UnlinkAt(log_dir_fd, kName, 0);
+    const std::string name = dir + "/spill";
+    (void)ops.UnlinkAt(dir_fd, name.c_str(), 0);
+    fd = ops.OpenAt(dir_fd, name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600);
+    if (fd) (void)ops.UnlinkAt(dir_fd, name.c_str(), 0);
   }
   if (!fd) return Fail(fd.error());
   return std::shared_ptr<SpillLog>(new SpillLog(ops, std::move(*fd)));

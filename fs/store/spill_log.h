@@ -17,8 +17,9 @@ namespace gzipfs {
 // Reading is thread-safe; appending is for one thread at a time.
 class SpillLog {
  public:
-  // Creates an empty log in `log_dir_fd`.
-  static Result<std::shared_ptr<SpillLog>> Create(FileOps& ops, int log_dir_fd);
+  // Creates an empty log in the directory `dir`, a path relative to `dir_fd`.
+  static Result<std::shared_ptr<SpillLog>> Create(FileOps& ops, int dir_fd,
+                                                  const std::string& dir);
 
   // Writes one block's members; returns where they are.
   Result<LogPlace> Append(std::span<const std::byte> members);

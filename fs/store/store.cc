@@ -9,7 +9,6 @@
 
 #include "fs/store/store_config.h"
 #include "fs/sys/at.h"
-#include "fs/sys/directory.h"
 #include "fs/sys/file_lock.h"
 
 namespace gzipfs {
@@ -18,7 +17,6 @@ namespace {
 constexpr char kLockName[] = "lock";
 constexpr char kImageDirName[] = "image";
 constexpr char kLogDirName[] = "log";
-constexpr char kImagePrefix[] = "new-";
 
 tl::unexpected<StoreError> Refuse(std::string message) {
   return tl::unexpected<StoreError>(StoreError{std::move(message)});
@@ -88,6 +86,9 @@ tl::expected<void, StoreError> Store::OpenPrivate(const std::string& path) {
     if (!private_fd) return Configure(path);
     private_fd_ = std::move(*private_fd);
     if (auto locked = TakeLock(path); !locked) return locked;
+    if (auto log = OpenDirectory(ops_, private_fd_.get(), kLogDirName)) {
+      log_dir_fd_ = std::move(*log);
+    }
     return Configure(path);
   }
   if (!private_fd) private_fd = MakeAndOpen(ops_, root_fd_.get(), kPrivateDirName);
@@ -101,7 +102,6 @@ tl::expected<void, StoreError> Store::OpenPrivate(const std::string& path) {
   if (!log) return fail("use", log.error());
   image_dir_fd_ = std::move(*image);
   log_dir_fd_ = std::move(*log);
-  RemoveStaleImages();
   return SignLock(path);
 }
 
@@ -157,20 +157,8 @@ tl::expected<void, StoreError> Store::Configure(const std::string& path) {
   return {};
 }
 
-// Images that no checkpoint finished: nothing refers to them.
-void Store::RemoveStaleImages() {
-  Result<UniqueFd> fd = OpenDirectory(ops_, image_dir_fd_.get(), ".");
-  if (!fd) return;
-  Result<DirectoryStream> stream = DirectoryStream::Open(std::move(*fd));
-  if (!stream) return;
-  for (;;) {
-    Result<std::optional<DirectoryEntry>> entry = stream->Next();
-    if (!entry || !*entry) return;
-    const std::string& name = (*entry)->name;
-    if (name.starts_with(kImagePrefix)) {
-      (void)ops_.UnlinkAt(image_dir_fd_.get(), name.c_str(), 0);
-    }
-  }
+Result<UniqueFd> Store::OpenPrivateDir(const char* name) {
+  return MakeAndOpen(ops_, private_fd_.get(), name);
 }
 
 std::string Store::UniqueName() {

@@ -10,7 +10,9 @@
 #include "codec/codec_pool.h"
 #include "codec/gzip_format.h"
 #include "fs/store/block_cache.h"
+#include "fs/store/checkpointer.h"
 #include "fs/store/dirty_budget.h"
+#include "fs/store/left_logs.h"
 #include "fs/store/relief_list.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/unique_fd.h"
@@ -20,10 +22,15 @@ namespace gzipfs {
 // The directory inside the store that is ours; never shown in the mount.
 inline constexpr char kPrivateDirName[] = ".gzipfs";
 
+// What the names of temporary files in it begin with.
+inline constexpr char kImagePrefix[] = "new-";
+
 // Bounds (invariant 12). Every queue, cache and buffer of the store is under
 // one of these or under StoreOptions.
 inline constexpr uint64_t kDefaultCacheBytes = 64 * kMiB;
 inline constexpr uint64_t kDefaultDirtyBytes = 64 * kMiB;
+// A redo log that is longer is brought into its base while writes go on.
+inline constexpr uint64_t kMaxLogBytes = 64 * kMiB;
 
 struct StoreOptions {
   bool read_only = false;
@@ -54,7 +61,8 @@ class Store {
 
   int root_fd() const { return root_fd_.get(); }           // O_PATH | O_DIRECTORY
   int image_dir_fd() const { return image_dir_fd_.get(); }  // -1 when read-only
-  int log_dir_fd() const { return log_dir_fd_.get(); }      // -1 when read-only
+  // -1 when there is none: a read-only store that was never written to.
+  int log_dir_fd() const { return log_dir_fd_.get(); }
   bool read_only() const { return options_.read_only; }
   int level() const { return options_.level; }
   Profile profile() const { return profile_; }
@@ -65,7 +73,11 @@ class Store {
   BlockCache& cache() { return cache_; }
   DirtyBudget& budget() { return budget_; }
   ReliefList& relief() { return relief_; }
+  LeftLogs& left_logs() { return left_logs_; }
+  Checkpointer& checkpointer() { return checkpointer_; }
 
+  // Opens a directory inside the private one, made first if it is not there.
+  Result<UniqueFd> OpenPrivateDir(const char* name);
   // A name for a temporary file in the private directory, unique in this process.
   std::string UniqueName();
 
@@ -75,7 +87,6 @@ class Store {
   tl::expected<void, StoreError> TakeLock(const std::string& path);
   tl::expected<void, StoreError> SignLock(const std::string& path);
   tl::expected<void, StoreError> Configure(const std::string& path);
-  void RemoveStaleImages();
 
   StoreOptions options_;
   FileOps& ops_;
@@ -90,7 +101,9 @@ class Store {
   BlockCache cache_;
   DirtyBudget budget_;
   ReliefList relief_;
+  LeftLogs left_logs_;
   CodecPool pool_;
+  Checkpointer checkpointer_;  // last: its thread uses all of the above
 };
 
 }  // namespace gzipfs

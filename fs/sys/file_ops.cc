@@ -5,6 +5,7 @@
 // so that the error of the second attempt, not a short count, reaches callers.
 #include "fs/sys/file_ops.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include <memory>
 
 #include "codec/base/units.h"
+#include "fs/sys/directory.h"
 #include "fs/sys/retry.h"
 #include "fs/sys/xattr.h"
 
@@ -77,6 +79,7 @@ class KernelFileOps final : public FileOps {
   Result<void> UnlinkAt(int dir_fd, const char* path, int flags) override {
     return CheckCall([&] { return ::unlinkat(dir_fd, path, flags); });
   }
+  Result<std::vector<DirectoryItem>> List(int dir_fd) override;
   Result<void> CopyAttributes(int from_fd, int to_fd) override {
     return CopyXattrs(from_fd, to_fd);
   }
@@ -187,6 +190,28 @@ Result<struct stat> KernelFileOps::StatAt(int dir_fd, const char* path) {
   struct stat result;
   GZIPFS_TRY(CheckCall([&] { return ::fstatat(dir_fd, path, &result, AT_SYMLINK_NOFOLLOW); }));
   return result;
+}
+
+Result<std::vector<DirectoryItem>> KernelFileOps::List(int dir_fd) {
+  // A descriptor of its own: the position of a duplicate would be shared.
+  Result<UniqueFd> fd = OpenAt(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+  if (!fd) return Fail(fd.error());
+  Result<DirectoryStream> stream = DirectoryStream::Open(std::move(*fd));
+  if (!stream) return Fail(stream.error());
+  std::vector<DirectoryItem> items;
+  for (;;) {
+    auto entry = stream->Next();
+    if (!entry) return Fail(entry.error());
+    if (!*entry) return items;
+    DirectoryItem item{std::move((*entry)->name), (*entry)->ino, (*entry)->type};
+    if (item.name == "." || item.name == "..") continue;
+    if (item.type == DT_UNKNOWN) {
+      const Result<struct stat> attributes = StatAt(dir_fd, item.name.c_str());
+      if (!attributes) continue;  // gone since
+      item.type = IFTODT(attributes->st_mode);
+    }
+    items.push_back(std::move(item));
+  }
 }
 
 }  // namespace

@@ -14,12 +14,20 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "codec/base/result.h"
 #include "codec/base/byte_source.h"
 #include "fs/sys/unique_fd.h"
 
 namespace gzipfs {
+
+// One name in a directory.
+struct DirectoryItem {
+  std::string name;
+  uint64_t ino = 0;
+  unsigned char type = 0;  // DT_REG, DT_DIR, ...; never DT_UNKNOWN
+};
 
 // Thread-safe.
 class FileOps {
@@ -52,6 +60,9 @@ class FileOps {
   virtual Result<void> RenameAt(int from_dir_fd, const char* from, int to_dir_fd, const char* to,
                                 unsigned flags) = 0;
   virtual Result<void> UnlinkAt(int dir_fd, const char* path, int flags) = 0;
+  // Everything in the directory `dir_fd`, which was opened for reading, but "."
+  // and "..", in any order.
+  virtual Result<std::vector<DirectoryItem>> List(int dir_fd) = 0;
   // Copies every extended attribute that may be read, POSIX ACLs among them.
   virtual Result<void> CopyAttributes(int from_fd, int to_fd) = 0;
 };

@@ -133,7 +133,7 @@ Result<uint64_t> Vfs::ReadPlainBytes(const InodeRef& inode, int fd) {
   if (!before) return Fail(before.error());
   uint64_t plain_bytes = 0;
   if (before->st_size > 0) {
-    const auto size = ReadPlainSize(ops(), fd, static_cast<uint64_t>(before->st_size));
+    const auto size = ReadPlainSize(store_, fd, *before);
     if (size) {
       plain_bytes = *size;
     } else if (size.error().category() == std::system_category()) {

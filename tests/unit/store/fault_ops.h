@@ -12,7 +12,7 @@ namespace gzipfs::test {
 
 enum class Call {
   kOpen, kDuplicate, kRead, kWrite, kCopy, kTruncate, kSyncData, kSyncAll, kStat,
-  kSetTimes, kSetOwner, kSetMode, kRename, kUnlink, kCopyAttributes,
+  kSetTimes, kSetOwner, kSetMode, kRename, kUnlink, kList, kCopyAttributes,
 };
 
 // What a full disk refuses.
@@ -96,6 +96,10 @@ class FaultOps final : public FileOps {
   }
   Result<void> UnlinkAt(int dir_fd, const char* path, int flags) override {
     return Do(Call::kUnlink, [&] { return real_.UnlinkAt(dir_fd, path, flags); });
+  }
+  Result<std::vector<DirectoryItem>> List(int dir_fd) override {
+    if (int error = Enter(Call::kList)) return Fail(error);
+    return real_.List(dir_fd);
   }
   Result<void> CopyAttributes(int from_fd, int to_fd) override {
     return Do(Call::kCopyAttributes, [&] { return real_.CopyAttributes(from_fd, to_fd); });

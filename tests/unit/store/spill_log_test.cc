@@ -14,7 +14,7 @@ using test::TempDir;
 class SpillLogTest : public ::testing::Test {
  protected:
   std::shared_ptr<SpillLog> Make() {
-    auto log = SpillLog::Create(ops_, dir_fd_.get());
+    auto log = SpillLog::Create(ops_, dir_fd_.get(), ".");
     EXPECT_TRUE(log) << log.error().message();
     return log ? *log : nullptr;
   }
@@ -95,7 +95,7 @@ TEST_F(SpillLogTest, ShortReadIsAnError) {
 
 TEST_F(SpillLogTest, DirectoryThatCannotBeWrittenIsReported) {
   ops_.before = [](Call call) { return call == Call::kOpen ? EACCES : 0; };
-  const auto log = SpillLog::Create(ops_, dir_fd_.get());
+  const auto log = SpillLog::Create(ops_, dir_fd_.get(), ".");
   ASSERT_FALSE(log);
   EXPECT_EQ(log.error().value(), EACCES);
 }

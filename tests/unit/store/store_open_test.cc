@@ -164,17 +164,6 @@ TEST_F(StoreOpen, EveryFailureIsAMessageAndNoHang) {
   EXPECT_TRUE(Open());
 }
 
-TEST_F(StoreOpen, StaleImagesAreRemovedAndOtherFilesAreNot) {
-  { ASSERT_TRUE(Open()); }
-  test::WriteFile(dir_ / ".gzipfs/image/new-17-0", test::Noise(1000));
-  test::WriteFile(dir_ / ".gzipfs/image/keep", test::Noise(1000));
-  { ASSERT_TRUE(Open({.read_only = true})); }
-  EXPECT_TRUE(Exists(".gzipfs/image/new-17-0"));
-  { ASSERT_TRUE(Open()); }
-  EXPECT_FALSE(Exists(".gzipfs/image/new-17-0"));
-  EXPECT_TRUE(Exists(".gzipfs/image/keep"));
-}
-
 TEST_F(StoreOpen, NamesOfTemporaryFilesAreUnique) {
   const auto store = Open();
   EXPECT_NE((*store)->UniqueName(), (*store)->UniqueName());

@@ -1,0 +1,243 @@
+// fsync in logged mode: what changed since the last one goes to the redo log
+// as one batch, closed by a commit record, with one fdatasync for all who wait.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "fs/store/content_impl.h"
+#include "fs/store/redo_log.h"
+
+namespace gzipfs {
+
+// Copies what of [begin, end) is in memory, and notes the spilled blocks that
+// hold the rest. Everything in the range was written: none of it is the base's.
+void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_t end,
+                                  LogBatch& batch) const {
+  if (!block) return;
+  for (const auto& [from, to, is_valid] : block->valid.Pieces(begin, end)) {
+    if (!is_valid) {
+      CollectUnlogged(block->beneath, from, to, batch);
+    } else if (block->data) {
+      batch.pieces.push_back({BlockStart(block->index) + from, batch.data.size(), to - from});
+      batch.data.insert(batch.data.end(), block->data.get() + from, block->data.get() + to);
+    } else if (std::find(batch.spilled.begin(), batch.spilled.end(), block) ==
+               batch.spilled.end()) {
+      batch.spilled.push_back(block);
+    }
+  }
+}
+
+// The state of this instant, as far as it is in `extents` or in a cut.
+ContentImpl::LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
+  LogBatch batch;
+  batch.change_count = change_count_;
+  batch.plain_bytes = plain_bytes_;
+  batch.mtime = mtime_;
+  batch.cut = std::exchange(unlogged_cut_, kNoCut);
+  batch.was_unlogged = std::exchange(unlogged_, {});
+  size_t byte_count = 0;
+  for (const auto& [index, set] : extents) {
+    for (const Extent& extent : set.extents()) byte_count += extent.end - extent.begin;
+  }
+  batch.data.reserve(byte_count);
+  for (const auto& [index, set] : extents) {
+    const auto found = blocks_.find(index);
+    if (found == blocks_.end()) continue;
+    for (const Extent& extent : set.extents()) {
+      CollectUnlogged(found->second, extent.begin, extent.end, batch);
+    }
+  }
+  return batch;
+}
+
+// A batch that did not reach the log: the next one takes it along.
+void ContentImpl::RestoreUnlogged(LogBatch& batch) {
+  MutexLock lock(mutex_);
+  unlogged_cut_ = std::min(unlogged_cut_, batch.cut);
+  for (const auto& [index, set] : batch.was_unlogged) {
+    for (const Extent& extent : set.extents()) unlogged_[index].Add(extent.begin, extent.end);
+  }
+}
+
+// Spilled blocks come first: what lies on top of them in memory is newer.
+Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
+  if (batch.cut != kNoCut) log.Add(LogRecordType::kCut, batch.cut, {});
+  for (const BlockPtr& block : batch.spilled) {
+    const Result<EncodedBlock> members = FetchMembers(*block);
+    if (!members) return Fail(members.error());
+    log.Add(LogRecordType::kMember, BlockStart(block->index) + block->encode_begin,
+            EncodeLogMembers(*members));
+  }
+  const std::span data(batch.data);
+  for (const auto& [plain_offset, at, byte_count] : batch.pieces) {
+    log.Add(LogRecordType::kData, plain_offset, data.subspan(at, byte_count));
+  }
+  log.Add(LogRecordType::kCommit, batch.plain_bytes, EncodeLogTime(batch.mtime));
+  return log.Commit();
+}
+
+// Every written byte that is not in the base.
+ContentImpl::ExtentMap ContentImpl::WrittenSince(const BlockMap& blocks) const {
+  ExtentMap extents;
+  for (const auto& [index, top] : blocks_) {
+    const auto frozen = blocks.find(index);
+    const DirtyBlock* const stop = frozen == blocks.end() ? nullptr : frozen->second.get();
+    for (const DirtyBlock* layer = top.get(); layer != stop; layer = layer->beneath.get()) {
+      for (const Extent& extent : layer->valid.extents()) {
+        extents[index].Add(extent.begin, extent.end);
+      }
+    }
+  }
+  return extents;
+}
+
+// The base must be durable before a log relies on it. False for a base without
+// a name: nobody could ever replay a log for that.
+Result<bool> ContentImpl::StartLog() {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    base = base_;
+  }
+  const Result<struct stat> attributes = store_.ops().Stat(base->fd());
+  if (!attributes) return Fail(attributes.error());
+  if (attributes->st_nlink == 0) return false;
+  if (const Result<void> synced = store_.ops().SyncData(base->fd()); !synced) {
+    MutexLock lock(mutex_);
+    sticky_error_ = synced.error();
+    return Fail(synced.error());
+  }
+  const Result<BaseIdentity> identity = IdentityOf(store_.ops(), base->fd());
+  if (!identity) return Fail(identity.error());
+  const std::string name = LogName(identity->ino);
+  auto log = RedoLog::Create(store_.ops(), store_.log_dir_fd(), name, *identity);
+  if (!log && log.error().value() == EEXIST) {
+    // It could not be removed when its time had come, or we would have read it.
+    GZIPFS_TRY(store_.ops().UnlinkAt(store_.log_dir_fd(), name.c_str(), 0));
+    log = RedoLog::Create(store_.ops(), store_.log_dir_fd(), name, *identity);
+  }
+  if (!log) return Fail(log.error());
+  redo_ = std::move(*log);
+  base_ino_ = identity->ino;
+  logged_change_count_ = 0;
+  MutexLock lock(mutex_);
+  has_redo_ = true;
+  unlogged_ = WrittenSince({});
+  unlogged_cut_ = base_limit_ < base_plain_ ? base_limit_ : kNoCut;
+  return true;
+}
+
+// REQUIRES: nothing in it counts (any more). A log that cannot be removed is in
+// nobody's way, unless it announces an image that is to be copied.
+Result<void> ContentImpl::DropLog() {
+  if (!redo_) return {};
+  const Result<void> removed = redo_->Remove();
+  if (!removed) {
+    spdlog::warn("{}: cannot remove its log: {}", place_.Describe(), removed.error().message());
+  }
+  redo_.reset();
+  MutexLock lock(mutex_);
+  has_redo_ = false;
+  unlogged_.clear();
+  unlogged_cut_ = kNoCut;
+  return removed;
+}
+
+Result<void> ContentImpl::CommitToLog() {
+  LogBatch batch;
+  {
+    MutexLock lock(mutex_);
+    batch = CaptureBatch(unlogged_);
+  }
+  const bool is_first = redo_->committed_bytes() == 0;
+  const Result<void> done = WriteBatch(*redo_, batch);
+  if (done) {
+    logged_change_count_ = batch.change_count;
+    logged_plain_bytes_ = batch.plain_bytes;
+    logged_mtime_ = batch.mtime;
+    return {};
+  }
+  RestoreUnlogged(batch);
+  if (is_first) {
+    // Nothing was promised yet: the next fsync begins with a new log.
+    (void)DropLog();
+  } else if (redo_->is_failed()) {
+    MutexLock lock(mutex_);
+    sticky_error_ = done.error();
+  }
+  return done;
+}
+
+// False when the file has come to append mode meanwhile: nothing was done.
+Result<bool> ContentImpl::SyncLog() {
+  uint64_t wanted = 0;
+  {
+    MutexLock lock(mutex_);
+    wanted = change_count_;
+  }
+  MutexLock log_lock(log_mutex_);
+  {
+    MutexLock lock(mutex_);
+    if (sticky_error_) return Fail(sticky_error_);
+    if (mode_ != Mode::kLogged) return false;
+  }
+  if (redo_ && logged_change_count_ >= wanted) return true;  // somebody else's sync did it
+  if (!redo_) {
+    const Result<bool> started = StartLog();
+    if (!started) return Fail(started.error());
+    if (!*started) return true;
+  }
+  GZIPFS_TRY(CommitToLog());
+  if (redo_->committed_bytes() >= kMaxLogBytes) store_.checkpointer().Add(weak_from_this());
+  return true;
+}
+
+// A checkpoint's image is about to become the base. What was promised after
+// its snapshot must be in a log of the new base before that. Null when nothing
+// was.
+Result<std::unique_ptr<RedoLog>> ContentImpl::PrepareNextLog(const Snapshot& snapshot,
+                                                             const std::string& name,
+                                                             const BaseIdentity& base,
+                                                             LogBatch& batch) {
+  if (!redo_ || logged_change_count_ <= snapshot.change_count) return nullptr;
+  auto log = RedoLog::Create(store_.ops(), store_.log_dir_fd(), name, base);
+  if (!log) return log;
+  {
+    MutexLock lock(mutex_);
+    batch = CaptureBatch(WrittenSince(snapshot.blocks));
+  }
+  if (const Result<void> written = WriteBatch(**log, batch); !written) {
+    RestoreUnlogged(batch);
+    (void)(*log)->Remove();
+    return Fail(written.error());
+  }
+  return log;
+}
+
+// The base has been replaced: its log goes, or gives way to `next`.
+Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base_ino,
+                                    const LogBatch& batch) {
+  if (!next) return DropLog();
+  // That of a base that was replaced; one that was overwritten has lost its
+  // name to the next one already.
+  if (base_ino != base_ino_) (void)redo_->Remove();
+  base_ino_ = base_ino;
+  redo_ = std::move(next);
+  logged_change_count_ = batch.change_count;
+  logged_plain_bytes_ = batch.plain_bytes;
+  logged_mtime_ = batch.mtime;
+  return {};
+}
+
+void ContentImpl::CheckpointIfDue() {
+  {
+    MutexLock log_lock(log_mutex_);
+    if (!redo_ || redo_->committed_bytes() < kMaxLogBytes) return;
+  }
+  if (const Result<void> settled = Settle(); !settled) {
+    spdlog::error("{}: its log is long, but cannot be brought into the base: {}",
+                  place_.Describe(), settled.error().message());
+  }
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,80 @@
+// Opening a file that has a log: the log's changes become dirty blocks on top of
+// the base, as if they had been written just now.
+#include <algorithm>
+
+#include "fs/store/content_impl.h"
+
+namespace gzipfs {
+
+Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
+  switch (record.type) {
+    case LogRecordType::kData: {
+      const Result<uint64_t> written = WriteImpl(record.plain_offset, record.payload);
+      return written ? Result<void>() : Fail(written.error());
+    }
+    case LogRecordType::kMember: {
+      const Result<EncodedBlock> members = DecodeLogMembers(record.payload);
+      if (!members) return Fail(members.error());
+      const Result<std::vector<std::byte>> plain = DecodeBlock(*members);
+      if (!plain) return Fail(plain.error());
+      const Result<uint64_t> written = WriteImpl(record.plain_offset, *plain);
+      return written ? Result<void>() : Fail(written.error());
+    }
+    case LogRecordType::kCut: {
+      uint64_t reserved_bytes = block_bytes_;
+      GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
+      {
+        MutexLock lock(mutex_);
+        AwaitQuiet();
+        CutBlocks(record.plain_offset, reserved_bytes);
+        base_limit_ = std::min(base_limit_, record.plain_offset);
+        plain_bytes_ = std::min(plain_bytes_, record.plain_offset);
+      }
+      store_.budget().Release(reserved_bytes);
+      return {};
+    }
+    case LogRecordType::kCommit: {
+      const auto mtime = DecodeLogTime(record.payload);
+      if (!mtime) return Fail(mtime.error());
+      MutexLock lock(mutex_);
+      plain_bytes_ = record.plain_offset;
+      if (*mtime) mtime_ = **mtime;
+      return {};
+    }
+    case LogRecordType::kImage:
+      return {};
+  }
+  return Fail(DataError::kBadHeader);
+}
+
+Result<void> ContentImpl::LoadLog(const LogSummary& summary, UniqueFd log_fd,
+                                  const std::string& log_name) {
+  FileOps& ops = store_.ops();
+  MutexLock settle_lock(settle_mutex_);
+  {
+    MutexLock lock(mutex_);
+    mode_ = Mode::kLogged;
+    is_modified_ = true;
+    is_replaying_ = true;
+  }
+  Result<void> replayed = ReplayLog(ops, log_fd.get(), summary,
+                                    [this](const LogRecord& record) { return ApplyRecord(record); });
+  MutexLock log_lock(log_mutex_);
+  if (replayed && !log_name.empty()) {
+    auto log = RedoLog::Resume(ops, store_.log_dir_fd(), log_name, std::move(log_fd),
+                               summary.header, summary.committed_bytes, summary.last_sequence);
+    if (log) redo_ = std::move(*log);
+    base_ino_ = summary.header.base.ino;
+    if (!log) replayed = Fail(log.error());
+  }
+  MutexLock lock(mutex_);
+  is_replaying_ = false;
+  if (!replayed) return replayed;
+  has_redo_ = redo_ != nullptr;
+  logged_change_count_ = change_count_;
+  logged_plain_bytes_ = plain_bytes_;
+  logged_mtime_ = mtime_;
+  return {};
+}
+
+}  // namespace gzipfs

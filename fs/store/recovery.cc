@@ -1,0 +1,303 @@
+// Each log is judged by itself, with the places of all inodes that any log
+// names at hand. The rules are those of fs/DESIGN.md, "Recovery".
+#include "fs/store/recovery.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "fs/store/content.h"
+#include "fs/store/log_reader.h"
+#include "fs/store/recovery_places.h"
+#include "fs/store/redo_log.h"
+#include "fs/sys/at.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr char kQuarantineDirName[] = "quarantine";
+
+// A log as it was found.
+struct FoundLog {
+  std::string name;
+  uint64_t ino = 0;
+  uint64_t log_bytes = 0;
+  Result<LogSummary> summary = Fail(ENOENT);
+};
+
+class Recovery {
+ public:
+  Recovery(Store& store, const RecoveryWatcher& watcher) : store_(store), watcher_(watcher) {}
+
+  Result<RecoveryReport> Run();
+
+ private:
+  Result<void> FindLogs();
+  Result<void> FindPlaces();
+  FoundLog Look(const std::string& name, uint64_t ino);
+  Result<void> Handle(const FoundLog& log);
+  Result<void> HandleNormal(const FoundLog& log);
+  Result<void> HandleReplaced(const FoundLog& log);
+  Result<void> HandleOverwritten(const FoundLog& log);
+  Result<void> CopyImage(const FoundLog& log, const RecoveryPlace& place);
+  Result<void> Apply(const FoundLog& log, RecoveryPlace& place);
+  Result<void> Remove(const std::string& name);
+  Result<void> Quarantine(const FoundLog& log, const std::string& why);
+  void Leave(const FoundLog& log, const std::string& why);
+  bool Fits(const RecoveryPlace& place, const BaseIdentity& identity);
+  Result<void> RemoveImages();
+
+  Store& store_;
+  const RecoveryWatcher& watcher_;
+  RecoveryReport report_;
+  std::vector<FoundLog> logs_;
+  std::vector<std::string> next_names_;
+  PlaceMap places_;        // in the store
+  PlaceMap image_places_;  // in the image directory
+  std::vector<std::string> kept_images_;
+};
+
+FoundLog Recovery::Look(const std::string& name, uint64_t ino) {
+  FoundLog log{.name = name, .ino = ino};
+  const Result<UniqueFd> fd =
+      store_.ops().OpenAt(store_.log_dir_fd(), name.c_str(), O_RDONLY | O_NOFOLLOW, 0);
+  if (!fd) {
+    log.summary = Fail(fd.error());
+    return log;
+  }
+  if (const auto attributes = store_.ops().Stat(fd->get())) {
+    log.log_bytes = static_cast<uint64_t>(attributes->st_size);
+  }
+  log.summary = ReadLogSummary(store_.ops(), fd->get());
+  return log;
+}
+
+Result<void> Recovery::FindLogs() {
+  const auto names = store_.ops().List(store_.log_dir_fd());
+  if (!names) return Fail(names.error());
+  for (const DirectoryItem& item : *names) {
+    const std::optional<uint64_t> ino = InoOfLogName(item.name);
+    if (!ino) continue;
+    if (item.name == NextLogName(*ino)) {
+      next_names_.push_back(item.name);
+    } else {
+      logs_.push_back(Look(item.name, *ino));
+    }
+  }
+  std::sort(logs_.begin(), logs_.end(),
+            [](const FoundLog& a, const FoundLog& b) { return a.ino < b.ino; });
+  return {};
+}
+
+Result<void> Recovery::FindPlaces() {
+  std::vector<uint64_t> inos;
+  for (const FoundLog& log : logs_) {
+    inos.push_back(log.ino);
+    if (log.summary && log.summary->image) inos.push_back(log.summary->image->image.ino);
+  }
+  auto places = FindPlacesOf(store_.ops(), store_.root_fd(), inos);
+  if (!places) return Fail(places.error());
+  places_ = std::move(*places);
+  const auto images = store_.ops().List(store_.image_dir_fd());
+  if (!images) return Fail(images.error());
+  for (const DirectoryItem& item : *images) image_places_[item.ino] = {"", item.name};
+  return {};
+}
+
+Result<void> Recovery::Remove(const std::string& name) {
+  return store_.ops().UnlinkAt(store_.log_dir_fd(), name.c_str(), 0);
+}
+
+Result<void> Recovery::Quarantine(const FoundLog& log, const std::string& why) {
+  const std::string kept_name = fmt::format("{}.{}", log.name, FileClockNow().tv_sec);
+  const Result<UniqueFd> dir = store_.OpenPrivateDir(kQuarantineDirName);
+  if (!dir) return Fail(dir.error());
+  GZIPFS_TRY(store_.ops().RenameAt(store_.log_dir_fd(), log.name.c_str(), dir->get(),
+                                   kept_name.c_str(), 0));
+  ++report_.quarantined;
+  watcher_.say(fmt::format("{}: its log is kept as {}/{}/{}", why, kPrivateDirName,
+                           kQuarantineDirName, kept_name));
+  return {};
+}
+
+void Recovery::Leave(const FoundLog& log, const std::string& why) {
+  store_.left_logs().Add(log.ino);
+  if (log.summary && log.summary->image) kept_images_.push_back(log.summary->image->name);
+  ++report_.left;
+  watcher_.say(why);
+}
+
+bool Recovery::Fits(const RecoveryPlace& place, const BaseIdentity& identity) {
+  const auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDONLY);
+  if (!fd) return false;
+  const auto found = IdentityOf(store_.ops(), fd->get());
+  return found && *found == identity;
+}
+
+Result<void> Recovery::Handle(const FoundLog& log) {
+  if (!log.summary) {
+    const std::error_code error = log.summary.error();
+    if (error == DataError::kTruncated) return Remove(log.name);  // nothing was promised yet
+    if (error.category() == DataErrorCategory()) {
+      return Quarantine(log, fmt::format("the log of inode {} cannot be read", log.ino));
+    }
+    Leave(log, fmt::format("the log of inode {} cannot be read: {}", log.ino, error.message()));
+    return {};
+  }
+  if (log.summary->image && log.summary->image->overwrites) return HandleOverwritten(log);
+  if (log.summary->image) return HandleReplaced(log);
+  if (!log.summary->has_commit && !log.summary->is_damaged) return Remove(log.name);
+  return HandleNormal(log);
+}
+
+Result<void> Recovery::HandleNormal(const FoundLog& log) {
+  const auto found = places_.find(log.ino);
+  if (found == places_.end()) {
+    // The log for the time after a checkpoint that did not come to its end.
+    if (image_places_.contains(log.ino)) return Remove(log.name);
+    return Quarantine(log, fmt::format("no file has inode {} (it was deleted, or the store was "
+                                       "copied)", log.ino));
+  }
+  RecoveryPlace& place = found->second;
+  if (!Fits(place, log.summary->header.base)) {
+    const auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDONLY);
+    const auto attributes = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
+    // Cut to nothing, which the log says too.
+    if (attributes && attributes->st_size == 0 && log.summary->plain_bytes == 0) {
+      return Remove(log.name);
+    }
+    return Quarantine(log, fmt::format("{} was changed while it was not mounted", place.path()));
+  }
+  return Apply(log, place);
+}
+
+Result<void> Recovery::HandleReplaced(const FoundLog& log) {
+  const auto base = places_.find(log.ino);
+  if (base != places_.end() && Fits(base->second, log.summary->header.base)) {
+    return log.summary->has_commit ? Apply(log, base->second) : Remove(log.name);
+  }
+  // The image has the name: all that the log says is in it, or in its own log.
+  if (places_.contains(log.summary->image->image.ino)) return Remove(log.name);
+  return HandleNormal(log);
+}
+
+Result<void> Recovery::CopyImage(const FoundLog& log, const RecoveryPlace& place) {
+  FileOps& ops = store_.ops();
+  const LogImage& image = *log.summary->image;
+  const Result<UniqueFd> base = place.Open(ops, store_.root_fd(), O_RDWR);
+  if (!base) return Fail(base.error());
+  const Result<UniqueFd> from =
+      ops.OpenAt(store_.image_dir_fd(), image.name.c_str(), O_RDONLY | O_NOFOLLOW, 0);
+  if (!from) {
+    // It goes when the copy is durable.
+    BaseIdentity done = image.image;
+    done.ino = log.ino;
+    return Fits(place, done) ? Result<void>() : Fail(from.error());
+  }
+  const Result<BaseIdentity> identity = IdentityOf(ops, from->get());
+  if (!identity) return Fail(identity.error());
+  if (!(*identity == image.image)) return Fail(ESTALE);
+  GZIPFS_TRY(ops.CopyRange(from->get(), 0, base->get(), 0, image.image.stored_bytes));
+  GZIPFS_TRY(ops.Truncate(base->get(), image.image.stored_bytes));
+  return ops.SyncAll(base->get());
+}
+
+Result<void> Recovery::HandleOverwritten(const FoundLog& log) {
+  const LogImage& image = *log.summary->image;
+  const auto found = places_.find(log.ino);
+  if (found == places_.end()) return HandleNormal(log);
+  if (const Result<void> copied = CopyImage(log, found->second); !copied) {
+    Leave(log, fmt::format("{} was being overwritten and cannot be completed: {}",
+                           found->second.path(), copied.error().message()));
+    return {};
+  }
+  const std::string next_name = NextLogName(log.ino);
+  const auto next = std::find(next_names_.begin(), next_names_.end(), next_name);
+  if (!image.has_next_log || next == next_names_.end()) {
+    GZIPFS_TRY(Remove(log.name));
+    ++report_.recovered;
+    watcher_.say(fmt::format("recovered {}", found->second.path()));
+    return {};
+  }
+  GZIPFS_TRY(store_.ops().RenameAt(store_.log_dir_fd(), next_name.c_str(), store_.log_dir_fd(),
+                                   log.name.c_str(), 0));
+  next_names_.erase(next);
+  return Handle(Look(log.name, log.ino));
+}
+
+// Opening the file reads its log; settling it brings that into the base.
+Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
+  store_.left_logs().Add(log.ino);
+  if (log.summary->is_damaged) {
+    Leave(log, fmt::format("the log of {} is damaged: the file cannot be written, and its newest "
+                           "changes are missing", place.path()));
+    return {};
+  }
+  Result<void> settled;
+  auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
+  if (!fd) settled = Fail(fd.error());
+  if (fd) {
+    place.Hold(store_.ops(), store_.root_fd());
+    auto content = OpenContent(store_, std::move(*fd), true, false, place);
+    settled = content ? (*content)->Settle() : Fail(content.error());
+  }
+  if (!settled) {
+    Leave(log, fmt::format("{} is not recovered yet: {}; its log is read when it is opened",
+                           place.path(), settled.error().message()));
+    return {};
+  }
+  ++report_.recovered;
+  watcher_.say(fmt::format("recovered {} ({} bytes of log)", place.path(), log.log_bytes));
+  return {};
+}
+
+Result<void> Recovery::RemoveImages() {
+  const auto names = store_.ops().List(store_.image_dir_fd());
+  if (!names) return Fail(names.error());
+  for (const DirectoryItem& item : *names) {
+    const bool is_kept = std::find(kept_images_.begin(), kept_images_.end(), item.name) !=
+                         kept_images_.end();
+    if (!item.name.starts_with(kImagePrefix) || is_kept) continue;
+    GZIPFS_TRY(store_.ops().UnlinkAt(store_.image_dir_fd(), item.name.c_str(), 0));
+  }
+  return {};
+}
+
+Result<RecoveryReport> Recovery::Run() {
+  if (store_.log_dir_fd() < 0) return report_;  // a store that was never written to
+  GZIPFS_TRY(FindLogs());
+  if (store_.read_only()) {
+    for (const FoundLog& log : logs_) {
+      if (!log.summary || (!log.summary->has_commit && !log.summary->image)) continue;
+      Leave(log, fmt::format("inode {} has a log of {} bytes, which stays", log.ino,
+                             log.log_bytes));
+    }
+    return report_;
+  }
+  if (!logs_.empty()) GZIPFS_TRY(FindPlaces());
+  uint64_t all_bytes = 0;
+  for (const FoundLog& log : logs_) all_bytes += log.log_bytes;
+  uint64_t done_bytes = 0;
+  for (const FoundLog& log : logs_) {
+    watcher_.progress(done_bytes, all_bytes);
+    GZIPFS_TRY(Handle(log));
+    done_bytes += log.log_bytes;
+  }
+  for (const std::string& name : next_names_) {
+    const bool is_left = store_.left_logs().Contains(*InoOfLogName(name));
+    if (!is_left) GZIPFS_TRY(Remove(name));
+  }
+  GZIPFS_TRY(RemoveImages());
+  watcher_.progress(all_bytes, all_bytes);
+  return report_;
+}
+
+}  // namespace
+
+Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher) {
+  return Recovery(store, watcher).Run();
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,33 @@
+// What a mount does before its first request: redo logs that an earlier mount
+// left behind are brought into their bases.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "fs/store/store.h"
+
+namespace gzipfs {
+
+struct RecoveryReport {
+  size_t recovered = 0;    // files whose log is in their base now
+  size_t quarantined = 0;  // logs that fit no file: moved aside, never deleted
+  size_t left = 0;         // logs that stay, and are read when their file is opened
+};
+
+struct RecoveryWatcher {
+  // A sentence for a person about one file.
+  std::function<void(const std::string& sentence)> say = [](const std::string&) {};
+  // Log bytes that are done, of all there are.
+  std::function<void(uint64_t done_bytes, uint64_t all_bytes)> progress =
+      [](uint64_t, uint64_t) {};
+};
+
+// Recovers every file that has a log; then removes what unfinished checkpoints
+// left. May be interrupted anywhere and run again. In a read-only store nothing
+// is written: the logs are noted, to be read when their files are opened.
+// REQUIRES: no file of the store is open. An error means that the private
+// directory cannot be read or written; what concerns one file alone does not.
+Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher);
+
+}  // namespace gzipfs
