@@ -196,7 +196,7 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
                   "completes it", place.Describe());
     return Fail(EIO);
   }
-  if (!summary->has_commit) return {};
+  if (!summary->has_commit && !summary->is_damaged) return {};
   const Result<BaseIdentity> identity = content.Identity();
   if (!identity) return Fail(identity.error());
   if (!(*identity == summary->header.base)) {
@@ -204,7 +204,9 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
     return Fail(ESTALE);
   }
   const bool resumes = goes_on && !summary->is_damaged;
-  GZIPFS_TRY(content.LoadLog(*summary, std::move(*fd), resumes ? name : ""));
+  if (summary->has_commit) {
+    GZIPFS_TRY(content.LoadLog(*summary, std::move(*fd), resumes ? name : ""));
+  }
   if (resumes) store.left_logs().Remove(base_ino);
   if (summary->is_damaged) {
     spdlog::error("{}: its log is damaged; its newest changes are missing", place.Describe());

@@ -57,8 +57,9 @@ Result<void> ContentImpl::LoadLog(const LogSummary& summary, UniqueFd log_fd,
     is_modified_ = true;
     is_replaying_ = true;
   }
-  Result<void> replayed = ReplayLog(ops, log_fd.get(), summary,
-                                    [this](const LogRecord& record) { return ApplyRecord(record); });
+  Result<void> replayed = ReplayLog(
+      ops, log_fd.get(), summary,
+      [this](const LogRecord& record) { return ApplyRecord(record); });
   MutexLock log_lock(log_mutex_);
   if (replayed && !log_name.empty()) {
     auto log = RedoLog::Resume(ops, store_.log_dir_fd(), log_name, std::move(log_fd),
