@@ -25,8 +25,6 @@ ContentImpl::ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_w
 
 ContentImpl::~ContentImpl() {
   if (is_registered_) store_.relief().Remove(relief_ticket_);
-  // Not settled: whoever opens the file next finds what was fsynced in the log.
-  if (redo_) store_.left_logs().Add(base_ino_);
 }
 
 void ContentImpl::Register() {
@@ -41,6 +39,12 @@ Result<BaseIdentity> ContentImpl::Identity() const {
     base = base_;
   }
   return IdentityOf(store_.ops(), base->fd());
+}
+
+void ContentImpl::Abandon() {
+  MutexLock lock(mutex_);
+  if (!sticky_error_) sticky_error_ = std::error_code(ESTALE, std::system_category());
+  while (appending_ || is_spilling_) changed_.Wait(mutex_);
 }
 
 void ContentImpl::ForbidWrites(std::error_code why) {
@@ -185,7 +189,7 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
   Result<UniqueFd> fd = ops.OpenAt(store.log_dir_fd(), name.c_str(),
                                    (goes_on ? O_RDWR : O_RDONLY) | O_NOFOLLOW, 0);
   if (!fd && fd.error().value() == ENOENT) {
-    store.left_logs().Remove(base_ino);
+    store.logs().Remove(base_ino);
     return {};
   }
   if (!fd) return Fail(fd.error());
@@ -207,7 +211,6 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
   if (summary->has_commit) {
     GZIPFS_TRY(content.LoadLog(*summary, std::move(*fd), resumes ? name : ""));
   }
-  if (resumes) store.left_logs().Remove(base_ino);
   if (summary->is_damaged) {
     spdlog::error("{}: its log is damaged; its newest changes are missing", place.Describe());
     content.ForbidWrites(std::error_code(EIO, std::system_category()));
@@ -217,7 +220,7 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
 
 // The size that the log of a file that is not open gives it; nullopt without one.
 Result<std::optional<uint64_t>> LoggedSize(Store& store, uint64_t base_ino) {
-  if (!store.left_logs().Contains(base_ino)) return std::optional<uint64_t>();
+  if (!store.logs().Contains(base_ino)) return std::optional<uint64_t>();
   const Result<UniqueFd> fd = store.ops().OpenAt(
       store.log_dir_fd(), LogName(base_ino).c_str(), O_RDONLY | O_NOFOLLOW, 0);
   if (!fd && fd.error().value() == ENOENT) return std::optional<uint64_t>();
@@ -251,7 +254,7 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
   }
   auto content = std::make_shared<ContentImpl>(store, std::move(base), is_writable, is_new, place);
   if (content->is_writable()) content->Register();
-  if (store.left_logs().Contains(attributes->st_ino)) {
+  if (store.logs().Contains(attributes->st_ino)) {
     if (!content->is_writable()) content->Register();
     GZIPFS_TRY(LoadLeftLog(store, *content, attributes->st_ino, place));
   }

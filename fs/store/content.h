@@ -81,6 +81,9 @@ class Content {
   // Brings everything into the base, by a checkpoint if need be. Called after
   // the last release and by `gzipfs sync`.
   virtual Result<void> Settle() = 0;
+  // Gives up what is not settled: the base may be opened anew after this. Every
+  // call fails from now on.
+  virtual void Abandon() = 0;
   // True when the base is the whole truth.
   virtual bool IsSettled() const = 0;
 

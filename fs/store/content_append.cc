@@ -60,7 +60,7 @@ bool ContentImpl::IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) cons
 std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
   constexpr size_t kMaxRunBytes = 4 * kMiB;
   std::vector<BlockPtr> run;
-  if (appending_ || mode_ != Mode::kAppend || append_error_) return run;
+  if (appending_ || mode_ != Mode::kAppend || append_error_ || sticky_error_) return run;
   size_t run_bytes = 0;
   uint64_t plain_end = base_plain_;
   while (run_bytes < kMaxRunBytes) {

@@ -119,6 +119,7 @@ Result<bool> ContentImpl::StartLog() {
   if (!log) return Fail(log.error());
   redo_ = std::move(*log);
   base_ino_ = identity->ino;
+  store_.logs().Add(base_ino_);
   logged_change_count_ = 0;
   MutexLock lock(mutex_);
   has_redo_ = true;
@@ -136,6 +137,7 @@ Result<void> ContentImpl::DropLog() {
     spdlog::warn("{}: cannot remove its log: {}", place_.Describe(), removed.error().message());
   }
   redo_.reset();
+  store_.logs().Remove(base_ino_);
   MutexLock lock(mutex_);
   has_redo_ = false;
   unlogged_.clear();
@@ -221,7 +223,9 @@ Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base
   // That of a base that was replaced; one that was overwritten has lost its
   // name to the next one already.
   if (base_ino != base_ino_) (void)redo_->Remove();
+  store_.logs().Remove(base_ino_);
   base_ino_ = base_ino;
+  store_.logs().Add(base_ino_);
   redo_ = std::move(next);
   logged_change_count_ = batch.change_count;
   logged_plain_bytes_ = batch.plain_bytes;

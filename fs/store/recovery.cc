@@ -123,7 +123,7 @@ Result<void> Recovery::Quarantine(const FoundLog& log, const std::string& why) {
 }
 
 void Recovery::Leave(const FoundLog& log, const std::string& why) {
-  store_.left_logs().Add(log.ino);
+  store_.logs().Add(log.ino);
   if (log.summary && log.summary->image) kept_images_.push_back(log.summary->image->name);
   ++report_.left;
   watcher_.say(why);
@@ -229,7 +229,7 @@ Result<void> Recovery::HandleOverwritten(const FoundLog& log) {
 
 // Opening the file reads its log; settling it brings that into the base.
 Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
-  store_.left_logs().Add(log.ino);
+  store_.logs().Add(log.ino);
   if (log.summary->is_damaged) {
     Leave(log, fmt::format("the log of {} is damaged: the file cannot be written, and its newest "
                            "changes are missing", place.path()));
@@ -286,7 +286,7 @@ Result<RecoveryReport> Recovery::Run() {
     done_bytes += log.log_bytes;
   }
   for (const std::string& name : next_names_) {
-    const bool is_left = store_.left_logs().Contains(*InoOfLogName(name));
+    const bool is_left = store_.logs().Contains(*InoOfLogName(name));
     if (!is_left) GZIPFS_TRY(Remove(name));
   }
   GZIPFS_TRY(RemoveImages());

@@ -12,7 +12,7 @@
 #include "fs/store/block_cache.h"
 #include "fs/store/checkpointer.h"
 #include "fs/store/dirty_budget.h"
-#include "fs/store/left_logs.h"
+#include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/unique_fd.h"
@@ -73,7 +73,7 @@ class Store {
   BlockCache& cache() { return cache_; }
   DirtyBudget& budget() { return budget_; }
   ReliefList& relief() { return relief_; }
-  LeftLogs& left_logs() { return left_logs_; }
+  LogTable& logs() { return logs_; }
   Checkpointer& checkpointer() { return checkpointer_; }
 
   // Opens a directory inside the private one, made first if it is not there.
@@ -101,7 +101,7 @@ class Store {
   BlockCache cache_;
   DirtyBudget budget_;
   ReliefList relief_;
-  LeftLogs left_logs_;
+  LogTable logs_;
   CodecPool pool_;
   Checkpointer checkpointer_;  // last: its thread uses all of the above
 };

@@ -226,6 +226,8 @@ bool OpenFileTable::SettleUnused(const FilePtr& file) {
 void OpenFileTable::Drop(const FilePtr& file, uint64_t open_count, bool is_in_doubt) {
   const auto content = file->content();
   const auto raw_fd = file->raw_fd();
+  // Nothing of it may reach the base when somebody opens that anew.
+  if (content && is_in_doubt) content->Abandon();
   const auto base = content ? content->StatBase() : names_.store().ops().Stat(raw_fd->get());
   const uint64_t plain_bytes = content ? content->plain_bytes() : base ? base->st_size : 0;
   const MutexLock lock(mutex_);

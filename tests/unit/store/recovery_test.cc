@@ -189,6 +189,7 @@ TEST_F(RecoveryTest, FileClosedWithAnErrorIsReadFromItsLogAgain) {
   Write(0, test::FromText("not synced"));
   EXPECT_FALSE(content_->Sync());
   ops_.before = nullptr;
+  content_->Abandon();
   Open();
   const Buffer seen = ReadAll();
   EXPECT_TRUE(std::equal(plain_.begin() + 20, plain_.end(), seen.begin() + 20, seen.end()));

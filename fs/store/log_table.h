@@ -1,4 +1,4 @@
-// The base inodes whose redo logs nobody has taken over yet.
+// The base inodes that have a redo log.
 #pragma once
 
 #include <atomic>
@@ -9,11 +9,11 @@
 
 namespace gzipfs {
 
-// Logs that recovery could not bring into their bases, or must not (read-only
-// store, damaged log), and those of files that were closed with an error. Who
-// opens such a file has to read its log. Thread-safe; usually empty, and then
-// it costs one atomic load to see that.
-class LeftLogs {
+// Who opens a base that is in here has to read its log: recovery could not bring
+// it into the base, or must not (read-only store, damaged log), or the file was
+// closed with an error. Thread-safe; usually empty, and then it costs one atomic
+// load to see that.
+class LogTable {
  public:
   void Add(uint64_t base_ino) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
