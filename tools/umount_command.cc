@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "fs/store/store.h"
 #include "fs/sys/mount_calls.h"
 #include "fs/sys/mounts.h"
 #include "fs/sys/process.h"
@@ -19,7 +20,7 @@ constexpr char kUmountExamples[] =
     "Example:\n"
     "  gzipfs umount ~/plain && gunzip -r ~/store\n\n"
     "Exit status: 0; 1 when it is in use, cannot be settled, or is no gzipfs mount; then\n"
-    "it stays mounted.";
+    "it stays mounted, unless a message says otherwise.";
 
 int FailWith(std::string_view sentence) {
   Complain(kUmountName, sentence);
@@ -49,7 +50,7 @@ int ClearDeadMount(const std::string& mount_point) {
   return 0;
 }
 
-int UnmountServed(const std::string& mount_point) {
+int UnmountServed(const std::string& mount_point, const std::string& store_path) {
   UniqueFd watch;
   {
     Result<ControlClient> client = ControlClient::Open(mount_point);
@@ -76,6 +77,10 @@ int UnmountServed(const std::string& mount_point) {
   if (const Result<void> ended = WaitForExit(watch.get()); !ended)
     return FailWith(fmt::format("{} is unmounted, but its daemon cannot be waited for: {}",
                                 mount_point, Describe(ended.error())));
+  if (WasLeftUnsettled(store_path))
+    return FailWith(fmt::format("{} is unmounted, but not all of {} could be settled; the log says "
+                                "why; what was fsynced is kept for the next mount",
+                                mount_point, store_path));
   return 0;
 }
 
@@ -90,7 +95,7 @@ int RunUmount(const std::string& path) {
     return FailWith(fmt::format("{} is not a gzipfs mount", path));
   if (mount->mount_point != *resolved)
     return FailWith(fmt::format("{} is inside a mount; unmount {}", path, mount->mount_point));
-  return UnmountServed(*resolved);
+  return UnmountServed(*resolved, mount->source);
 }
 
 }  // namespace

@@ -88,6 +88,7 @@ int RunDaemon(const MountOptions& options, StartReport& report) {
   ServeMount(vfs, options, report);
   report.Fail(fmt::format("{} was unmounted before it answered", options.mount_point));
   const bool is_settled = Settle(vfs, options.store_path);
+  if (!is_settled) (*store)->NoteUnsettled();
   if (!report.was_ready()) return kExitMountFailure;
   return is_settled ? 0 : kExitUnsettled;
 }

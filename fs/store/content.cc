@@ -41,6 +41,19 @@ Result<BaseIdentity> ContentImpl::Identity() const {
   return IdentityOf(store_.ops(), base->fd());
 }
 
+Result<void> ContentImpl::CompleteEnd() {
+  const Result<struct stat> attributes = StatBase();
+  if (!attributes) return Fail(attributes.error());
+  {
+    MutexLock lock(mutex_);
+    if (!is_writable_ || write_error_ || mode_ != Mode::kAppend) return {};
+    if (!base_->is_conforming() || (base_->ends_with_tail() && !base_->rest())) return {};
+    is_modified_ = true;
+    if (!mtime_) mtime_ = attributes->st_mtim;
+  }
+  return Settle();
+}
+
 void ContentImpl::Abandon() {
   MutexLock lock(mutex_);
   if (!sticky_error_) sticky_error_ = std::error_code(ESTALE, std::system_category());

@@ -81,6 +81,9 @@ class Content {
   // Brings everything into the base, by a checkpoint if need be. Called after
   // the last release and by `gzipfs sync`.
   virtual Result<void> Settle() = 0;
+  // After a crash: cuts off what is left of a torn write at the base's end and
+  // puts a tail there, if it was ours and has none. Changes no plain byte.
+  virtual Result<void> CompleteEnd() = 0;
   // Gives up what is not settled: the base may be opened anew after this. Every
   // call fails from now on.
   virtual void Abandon() = 0;

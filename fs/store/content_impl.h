@@ -42,6 +42,7 @@ class ContentImpl final : public Content,
   Result<void> Flush() override;
   Result<void> Sync() override;
   Result<void> Settle() override;
+  Result<void> CompleteEnd() override;
   void Abandon() override;
   bool IsSettled() const override;
   uint64_t plain_bytes() const override;

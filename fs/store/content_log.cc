@@ -128,17 +128,22 @@ Result<bool> ContentImpl::StartLog() {
   return true;
 }
 
-// REQUIRES: nothing in it counts (any more). A log that cannot be removed is in
-// nobody's way, unless it announces an image that is to be copied.
+// REQUIRES: nothing in it counts (any more). The base lives on and will change:
+// were the log to come back after a power cut, its cut or its image would take
+// away what is synced by then. So its removal is durable first; if it cannot be
+// made so, nothing may change any more.
 Result<void> ContentImpl::DropLog() {
   if (!redo_) return {};
-  const Result<void> removed = redo_->Remove();
+  const bool says_something = redo_->committed_bytes() > 0;
+  Result<void> removed = redo_->Remove();
+  if (removed && says_something) removed = store_.ops().SyncAll(store_.log_dir_fd());
   if (!removed) {
     spdlog::warn("{}: cannot remove its log: {}", place_.Describe(), removed.error().message());
   }
   redo_.reset();
   store_.logs().Remove(base_ino_);
   MutexLock lock(mutex_);
+  if (!removed && says_something) sticky_error_ = removed.error();
   has_redo_ = false;
   unlogged_.clear();
   unlogged_cut_ = kNoCut;
@@ -219,10 +224,20 @@ Result<std::unique_ptr<RedoLog>> ContentImpl::PrepareNextLog(const Snapshot& sna
 // The base has been replaced: its log goes, or gives way to `next`.
 Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base_ino,
                                     const LogBatch& batch) {
-  if (!next) return DropLog();
-  // That of a base that was replaced; one that was overwritten has lost its
-  // name to the next one already.
-  if (base_ino != base_ino_) (void)redo_->Remove();
+  const bool is_replaced = base_ino != base_ino_;
+  if (!next && !is_replaced) return DropLog();
+  // That of a base that was replaced fits no other; one that was overwritten has
+  // lost its name to the next one already.
+  if (redo_ && is_replaced) (void)redo_->Remove();
+  if (!next) {
+    redo_.reset();
+    store_.logs().Remove(base_ino_);
+    MutexLock lock(mutex_);
+    has_redo_ = false;
+    unlogged_.clear();
+    unlogged_cut_ = kNoCut;
+    return {};
+  }
   store_.logs().Remove(base_ino_);
   base_ino_ = base_ino;
   store_.logs().Add(base_ino_);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "codec/member_index.h"
 #include "fs/store/content.h"
 #include "fs/store/log_reader.h"
 #include "fs/store/recovery_places.h"
@@ -47,6 +48,7 @@ class Recovery {
   Result<void> Quarantine(const FoundLog& log, const std::string& why);
   void Leave(const FoundLog& log, const std::string& why);
   bool Fits(const RecoveryPlace& place, const BaseIdentity& identity);
+  Result<void> CompleteEnds();
   Result<void> RemoveImages();
 
   Store& store_;
@@ -241,7 +243,11 @@ Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   if (fd) {
     place.Hold(store_.ops(), store_.root_fd());
     auto content = OpenContent(store_, std::move(*fd), true, false, place);
-    settled = content ? (*content)->Settle() : Fail(content.error());
+    // An image with the name that the next one gets may have been left here by
+    // an earlier recovery; the one after that gets another.
+    do {
+      settled = content ? (*content)->Settle() : Fail(content.error());
+    } while (content && !settled && settled.error().value() == EEXIST);
   }
   if (!settled) {
     Leave(log, fmt::format("{} is not recovered yet: {}; its log is read when it is opened",
@@ -250,6 +256,29 @@ Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   }
   ++report_.recovered;
   watcher_.say(fmt::format("recovered {} ({} bytes of log)", place.path(), log.log_bytes));
+  return {};
+}
+
+// What was appended to when the last process died may end in part of a member,
+// or without a tail: gzip would complain.
+Result<void> Recovery::CompleteEnds() {
+  if (!store_.unclean_since()) return {};
+  auto places = FindChangedSince(store_.ops(), store_.root_fd(), *store_.unclean_since(), ".gz");
+  if (!places) return Fail(places.error());
+  for (RecoveryPlace& place : *places) {
+    auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
+    const auto before = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
+    if (!before) continue;
+    const FileSource source(store_.ops(), fd->get(), static_cast<uint64_t>(before->st_size));
+    if (const auto tail = ReadTailSummary(source, source.Size()); tail && *tail) continue;
+    const auto content = OpenContent(store_, std::move(*fd), true, false, place);
+    // What is damaged otherwise stays as it is, and so does what is no gzip file.
+    if (!content || !(*content)->CompleteEnd()) continue;
+    const auto after = (*content)->StatBase();
+    if (!after || after->st_size == before->st_size) continue;
+    ++report_.completed;
+    watcher_.say(fmt::format("completed {}, which was being written", place.path()));
+  }
   return {};
 }
 
@@ -289,6 +318,9 @@ Result<RecoveryReport> Recovery::Run() {
     const bool is_left = store_.logs().Contains(*InoOfLogName(name));
     if (!is_left) GZIPFS_TRY(Remove(name));
   }
+  // Before any base changes: a log that came back would be applied once more.
+  if (!logs_.empty()) GZIPFS_TRY(store_.ops().SyncAll(store_.log_dir_fd()));
+  GZIPFS_TRY(CompleteEnds());
   GZIPFS_TRY(RemoveImages());
   watcher_.progress(all_bytes, all_bytes);
   return report_;

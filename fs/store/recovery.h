@@ -12,6 +12,7 @@ namespace gzipfs {
 struct RecoveryReport {
   size_t recovered = 0;    // files whose log is in their base now
   size_t quarantined = 0;  // logs that fit no file: moved aside, never deleted
+  size_t completed = 0;    // files whose torn end was cut off
   size_t left = 0;         // logs that stay, and are read when their file is opened
 };
 
@@ -23,7 +24,8 @@ struct RecoveryWatcher {
       [](uint64_t, uint64_t) {};
 };
 
-// Recovers every file that has a log; then removes what unfinished checkpoints
+// Recovers every file that has a log; after a process that did not come to its
+// end also completes the bases it was appending to; then removes what unfinished checkpoints
 // left. May be interrupted anywhere and run again. In a read-only store nothing
 // is written: the logs are noted, to be read when their files are opened.
 // REQUIRES: no file of the store is open. An error means that the private

@@ -41,11 +41,15 @@ Result<void> RecoveryPlace::WithPlace(
 
 void RecoveryPlace::BaseReplaced(const struct stat& new_base) { static_cast<void>(new_base); }
 
-Result<PlaceMap> FindPlacesOf(FileOps& ops, int root_fd, std::span<const uint64_t> inos) {
-  const std::unordered_set<uint64_t> wanted(inos.begin(), inos.end());
-  PlaceMap places;
+namespace {
+
+// Calls `see` with every regular file outside the private directory, its
+// directory and that one's path; ends when it returns false.
+Result<void> WalkFiles(FileOps& ops, int root_fd,
+                       const std::function<bool(const DirectoryItem& item, int dir_fd,
+                                                const std::string& dir_path)>& see) {
   std::vector<std::string> unread{""};
-  while (!unread.empty() && places.size() < wanted.size()) {
+  while (!unread.empty()) {
     const std::string path = std::move(unread.back());
     unread.pop_back();
     const Result<UniqueFd> dir = OpenDirectoryPath(ops, root_fd, path);
@@ -54,13 +58,45 @@ Result<PlaceMap> FindPlacesOf(FileOps& ops, int root_fd, std::span<const uint64_
     if (!items) return Fail(items.error());
     for (const DirectoryItem& item : *items) {
       if (path.empty() && item.name == kPrivateDirName) continue;
-      if (item.type == DT_DIR) {
-        unread.push_back(path.empty() ? item.name : path + "/" + item.name);
-      } else if (item.type == DT_REG && wanted.contains(item.ino)) {
-        places.try_emplace(item.ino, path, item.name);
-      }
+      if (item.type == DT_DIR) unread.push_back(path.empty() ? item.name : path + "/" + item.name);
+      if (item.type == DT_REG && !see(item, dir->get(), path)) return {};
     }
   }
+  return {};
+}
+
+bool IsBefore(const timespec& a, const timespec& b) {
+  return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+}  // namespace
+
+Result<PlaceMap> FindPlacesOf(FileOps& ops, int root_fd, std::span<const uint64_t> inos) {
+  const std::unordered_set<uint64_t> wanted(inos.begin(), inos.end());
+  PlaceMap places;
+  GZIPFS_TRY(WalkFiles(ops, root_fd,
+                       [&](const DirectoryItem& item, int, const std::string& dir_path) {
+                         if (wanted.contains(item.ino)) {
+                           places.try_emplace(item.ino, dir_path, item.name);
+                         }
+                         return places.size() < wanted.size();
+                       }));
+  return places;
+}
+
+Result<std::vector<RecoveryPlace>> FindChangedSince(FileOps& ops, int root_fd,
+                                                    const timespec& since,
+                                                    const std::string& suffix) {
+  std::vector<RecoveryPlace> places;
+  GZIPFS_TRY(WalkFiles(ops, root_fd,
+                       [&](const DirectoryItem& item, int dir_fd, const std::string& dir_path) {
+                         if (!item.name.ends_with(suffix)) return true;
+                         const auto attributes = ops.StatAt(dir_fd, item.name.c_str());
+                         if (attributes && !IsBefore(attributes->st_ctim, since)) {
+                           places.emplace_back(dir_path, item.name);
+                         }
+                         return true;
+                       }));
   return places;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "fs/store/content.h"
 #include "fs/sys/file_ops.h"
@@ -39,6 +40,12 @@ using PlaceMap = std::map<uint64_t, RecoveryPlace>;  // by inode number
 
 // Opens a directory by its path from `root_fd`, however long that is.
 Result<UniqueFd> OpenDirectoryPath(FileOps& ops, int root_fd, const std::string& path);
+
+// Every regular file that was changed at or after `since`, by its change time,
+// and whose name ends in `suffix`.
+Result<std::vector<RecoveryPlace>> FindChangedSince(FileOps& ops, int root_fd,
+                                                    const timespec& since,
+                                                    const std::string& suffix);
 
 // One place for each of `inos` that a regular file in the store has. The
 // private directory is not looked into.

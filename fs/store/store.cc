@@ -17,6 +17,7 @@ namespace {
 constexpr char kLockName[] = "lock";
 constexpr char kImageDirName[] = "image";
 constexpr char kLogDirName[] = "log";
+constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, behind the number
 
 tl::unexpected<StoreError> Refuse(std::string message) {
   return tl::unexpected<StoreError>(StoreError{std::move(message)});
@@ -60,7 +61,11 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
   budget_.SetRelief([this] { return relief_.Relieve(); });
 }
 
-Store::~Store() { budget_.SetRelief(nullptr); }
+Store::~Store() {
+  budget_.SetRelief(nullptr);
+  // An empty lock file says that nothing is left to recover.
+  if (is_signed_) (void)ops_.Truncate(lock_fd_.get(), 0);
+}
 
 tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& path,
                                                              const StoreOptions& options,
@@ -119,16 +124,36 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
     return Refuse(fmt::format("the store {} is already mounted (by process {})", path, holder));
   }
   lock_fd_ = std::move(*lock);
+  const Result<struct stat> left = ops_.Stat(lock_fd_.get());
+  if (left && left->st_size > 0) unclean_since_ = left->st_mtim;
   return {};
 }
 
 // Tells who has the lock. Last of all, when nothing else stands in the way.
 tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
   const std::string pid = fmt::format("{:<10}\n", getpid());
-  Result<void> written =
-      ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid.data(), pid.size())));
+  Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
+  if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid)));
+  is_signed_ = written.has_value();
   if (written) return {};
   return Refuse(fmt::format("cannot write to the store {}: {}", path, written.error().message()));
+}
+
+void Store::NoteUnsettled() {
+  if (options_.read_only) return;
+  const std::string text = fmt::format("{:<10}\n{}", getpid(), kUnsettledMark);
+  (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  is_signed_ = false;  // it stays as it is
+}
+
+bool WasLeftUnsettled(const std::string& path) {
+  FileOps& ops = RealFileOps();
+  const std::string lock_path = fmt::format("{}/{}/{}", path, kPrivateDirName, kLockName);
+  const Result<UniqueFd> fd = ops.OpenAt(AT_FDCWD, lock_path.c_str(), O_RDONLY | O_NOFOLLOW, 0);
+  if (!fd) return false;
+  std::string text(64, '\0');
+  const Result<size_t> count = ops.ReadAt(fd->get(), 0, std::as_writable_bytes(std::span(text)));
+  return count && text.find(kUnsettledMark) != std::string::npos;
 }
 
 // The profile is the store's, fixed when it was made.

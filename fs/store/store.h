@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "codec/codec.h"
@@ -41,6 +42,10 @@ struct StoreOptions {
   uint64_t dirty_bytes = kDefaultDirtyBytes;
 };
 
+// Whether the process that had the store `path` last left a NoteUnsettled.
+// False also when that cannot be told.
+bool WasLeftUnsettled(const std::string& path);
+
 // Why a store cannot be used, in a sentence for a person.
 struct StoreError {
   std::string message;
@@ -76,6 +81,12 @@ class Store {
   LogTable& logs() { return logs_; }
   Checkpointer& checkpointer() { return checkpointer_; }
 
+  // Since when files may end in a torn write, if the last process that wrote to
+  // the store did not come to its end; by the clock of the store's filesystem.
+  std::optional<timespec> unclean_since() const { return unclean_since_; }
+  // Leaves word for whoever waits for this process (`gzipfs umount`) that it ends
+  // with files that are not settled.
+  void NoteUnsettled();
   // Opens a directory inside the private one, made first if it is not there.
   Result<UniqueFd> OpenPrivateDir(const char* name);
   // A name for a temporary file in the private directory, unique in this process.
@@ -95,6 +106,8 @@ class Store {
   UniqueFd image_dir_fd_;
   UniqueFd log_dir_fd_;
   UniqueFd lock_fd_;
+  bool is_signed_ = false;  // the lock file has our number
+  std::optional<timespec> unclean_since_;
   Profile profile_ = Profile::kBgzf;
   uint64_t block_bytes_ = kBgzfBlockBytes;
   std::atomic<uint64_t> next_unique_{0};
