@@ -20,8 +20,7 @@ ContentImpl::ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_w
       plain_bytes_(base_->plain_bytes()),
       base_plain_(plain_bytes_),
       base_limit_(plain_bytes_),
-      is_modified_(is_new),
-      needs_entry_sync_(is_writable_) {}
+      is_modified_(is_new) {}
 
 ContentImpl::~ContentImpl() {
   if (is_registered_) store_.relief().Remove(relief_ticket_);

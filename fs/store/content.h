@@ -45,6 +45,12 @@ class BasePlace {
   // The name, for messages to people.
   virtual std::string Describe() const { return "(a file)"; }
 
+  // Counts the changes of the names under which the base is found; the count up
+  // to which they are known to be durable. 0: of nothing that is known.
+  virtual uint32_t entry_change_count() const { return 1; }
+  virtual uint32_t durable_entry_change_count() const { return 0; }
+  virtual void SetEntryDurable(uint32_t change_count) { static_cast<void>(change_count); }
+
   // The name now leads to another base (after a checkpoint replaced it).
   // Called from inside `action` of WithPlace.
   virtual void BaseReplaced(const struct stat& new_base) = 0;

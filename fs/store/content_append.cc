@@ -316,19 +316,20 @@ Result<void> ContentImpl::AppendAll(uint64_t plain_end) {
   return RestoreTimes();
 }
 
+// A new file's directory entry, a rename and a link are durable with the file.
 Result<void> ContentImpl::SyncEntry() {
-  {
-    MutexLock lock(mutex_);
-    if (!needs_entry_sync_) return {};
-  }
-  Result<void> synced = place_.WithPlace([this](int dir_fd, const char*) -> Result<void> {
-    Result<UniqueFd> dir = store_.ops().OpenAt(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-    if (!dir) return Fail(dir.error());
-    return store_.ops().SyncAll(dir->get());
-  });
+  const uint32_t change_count = place_.entry_change_count();
+  if (change_count == place_.durable_entry_change_count()) return {};
+  // One directory is enough for a file of several names, too: the journal below
+  // keeps the order of what was done to them.
+  const Result<void> synced =
+      place_.WithPlace([this](int dir_fd, const char*) -> Result<void> {
+        Result<UniqueFd> dir = store_.ops().OpenAt(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+        if (!dir) return Fail(dir.error());
+        return store_.ops().SyncAll(dir->get());
+      });
   if (!synced && synced.error().value() != ENOENT) return synced;
-  MutexLock lock(mutex_);
-  needs_entry_sync_ = false;
+  if (synced) place_.SetEntryDurable(change_count);
   return {};
 }
 

@@ -147,14 +147,14 @@ Result<void> ContentImpl::ReplaceBase(const Snapshot& snapshot, UniqueFd image,
     }
     return done;
   }
+  const uint32_t entry_change_count = place_.entry_change_count();
   place_.BaseReplaced(*attributes);
   AdoptBase(snapshot, std::move(*base), *next != nullptr);
   Result<UniqueFd> dir = ops.OpenAt(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
   Result<void> synced = dir ? ops.SyncAll(dir->get()) : Fail(dir.error());
   if (synced) {
     (void)FinishLog(std::move(*next), identity->ino, batch);
-    MutexLock lock(mutex_);
-    needs_entry_sync_ = false;
+    place_.SetEntryDurable(entry_change_count);
     return {};
   }
   // Which base a power cut would leave is not known: the old one's log stays.

@@ -274,7 +274,6 @@ class ContentImpl final : public Content,
   uint64_t unlogged_cut_ GUARDED_BY(mutex_) = kNoCut;  // the shortest it was since then
   bool is_modified_ GUARDED_BY(mutex_);          // the base needs a tail of ours
   bool needs_times_ GUARDED_BY(mutex_) = false;  // the base was written to after mtime_ was set
-  bool needs_entry_sync_ GUARDED_BY(mutex_);     // the directory entry may not be durable yet
   std::error_code write_error_ GUARDED_BY(mutex_);   // why the file takes no writes at all
   std::error_code append_error_ GUARDED_BY(mutex_);  // of the last try; the next one may succeed
   std::error_code sticky_error_ GUARDED_BY(mutex_);  // final

@@ -19,6 +19,13 @@ class InodePlace final : public BasePlace {
   // directory descriptor it gets is O_PATH.
   Result<void> WithPlace(
       const std::function<Result<void>(int dir_fd, const char* name)>& action) override;
+  uint32_t entry_change_count() const override { return inode_->entry_change_count.load(); }
+  uint32_t durable_entry_change_count() const override {
+    return inode_->durable_entry_change_count.load();
+  }
+  void SetEntryDurable(uint32_t change_count) override {
+    inode_->durable_entry_change_count.store(change_count);
+  }
   void BaseReplaced(const struct stat& new_base) override;
   std::string Describe() const override { return names_.DescribePlace(inode_); }
 

@@ -84,6 +84,11 @@ class Inode {
   // space lock; of two inodes the lower id first.
   Mutex place_mutex;
 
+  // Counts the changes of its own names that went through the mount, from 1 on;
+  // and up to which of them they are known to be durable.
+  std::atomic<uint32_t> entry_change_count{1};
+  std::atomic<uint32_t> durable_entry_change_count{0};
+
   // Counts the changes of a directory's entries that went through the mount.
   std::atomic<uint32_t> change_count{0};
 

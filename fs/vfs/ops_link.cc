@@ -42,6 +42,7 @@ Result<void> Vfs::LinkInode(const InodeRef& inode, const InodeRef& parent,
   GZIPFS_TRY(LinkDescriptorAt(fd->get(), dir->get(), store_name.c_str()));
   parent->change_count.fetch_add(1);
   inodes().AddPlace(inode, parent, store_name);
+  inode->entry_change_count.fetch_add(1);
   inodes().AddLookup(inode);
   return {};
 }

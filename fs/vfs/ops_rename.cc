@@ -210,9 +210,11 @@ void Vfs::NoteRenamed(const RenamePlan& plan) {
   if (source.inode) {
     inodes().RemovePlace(source.inode, plan.parent, source.base.store_name);
     inodes().AddPlace(source.inode, plan.new_parent, plan.new_store_name);
+    source.inode->entry_change_count.fetch_add(1);
   }
   if (plan.is_exchange && plan.target->inode) {
     const InodeRef& other = plan.target->inode;
+    other->entry_change_count.fetch_add(1);
     inodes().RemovePlace(other, plan.new_parent, plan.target->base.store_name);
     inodes().AddPlace(other, plan.parent, plan.old_store_name);
   }
