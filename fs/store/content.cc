@@ -19,6 +19,7 @@ ContentImpl::ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_w
       base_(std::move(base)),
       plain_bytes_(base_->plain_bytes()),
       base_plain_(plain_bytes_),
+      join_from_(plain_bytes_),
       base_limit_(plain_bytes_),
       is_modified_(is_new) {}
 
@@ -31,13 +32,13 @@ void ContentImpl::Register() {
   is_registered_ = true;
 }
 
-Result<BaseIdentity> ContentImpl::Identity() const {
+Result<bool> ContentImpl::IsBaseOfLog(const LogSummary& summary) const {
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
     base = base_;
   }
-  return IdentityOf(store_.ops(), base->fd());
+  return IsBaseOf(store_.ops(), base->fd(), summary);
 }
 
 Result<void> ContentImpl::CompleteEnd() {
@@ -213,9 +214,9 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
     return Fail(EIO);
   }
   if (!summary->has_commit && !summary->is_damaged) return {};
-  const Result<BaseIdentity> identity = content.Identity();
-  if (!identity) return Fail(identity.error());
-  if (!(*identity == summary->header.base)) {
+  const Result<bool> fits = content.IsBaseOfLog(*summary);
+  if (!fits) return Fail(fits.error());
+  if (!*fits) {
     spdlog::error("{}: does not fit its log, {}/log/{}", place.Describe(), kPrivateDirName, name);
     return Fail(ESTALE);
   }

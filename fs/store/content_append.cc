@@ -305,9 +305,12 @@ Result<void> ContentImpl::SettleAppended() {
     is_appending_all_ = true;
   }
   const Result<void> done = AppendAll(plain_end);
-  MutexLock lock(mutex_);
-  is_appending_all_ = false;
-  return done;
+  {
+    MutexLock lock(mutex_);
+    is_appending_all_ = false;
+  }
+  GZIPFS_TRY(done);
+  return JoinIfDue();
 }
 
 Result<void> ContentImpl::AppendAll(uint64_t plain_end) {

@@ -55,8 +55,7 @@ class ContentImpl final : public Content,
   // its blocks can be spilled.
   void Register();
   bool is_writable() const { return is_writable_; }
-  // Of the base, as it is now.
-  Result<BaseIdentity> Identity() const EXCLUDES(mutex_);
+  Result<bool> IsBaseOfLog(const LogSummary& summary) const EXCLUDES(mutex_);
   // Every write fails with `why` from now on.
   void ForbidWrites(std::error_code why);
 
@@ -192,6 +191,13 @@ class ContentImpl final : public Content,
       REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> FinishLog(std::unique_ptr<RedoLog> next, uint64_t base_ino, const LogBatch& batch)
       REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  // content_join.cc
+  Result<void> JoinIfDue() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<std::optional<uint64_t>> FindJoin() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<void> TakeBack(uint64_t from) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<void> JoinMembers(uint64_t from) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  Result<void> CutForJoin(BaseFile& base, uint64_t from) REQUIRES(settle_mutex_, log_mutex_)
+      EXCLUDES(mutex_);
   // content_replay.cc
   Result<void> ApplyRecord(const LogRecord& record) EXCLUDES(mutex_);
 
@@ -263,6 +269,7 @@ class ContentImpl final : public Content,
   Mode mode_ GUARDED_BY(mutex_) = Mode::kAppend;
   uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base
+  uint64_t join_from_ GUARDED_BY(mutex_) = 0;    // members before it are long enough
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest
   bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
   bool is_appending_all_ GUARDED_BY(mutex_) = false;  // a flush or settlement is

@@ -42,6 +42,7 @@ Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
       return {};
     }
     case LogRecordType::kImage:
+    case LogRecordType::kPrefix:
       return {};
   }
   return Fail(DataError::kBadHeader);

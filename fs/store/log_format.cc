@@ -12,7 +12,8 @@ namespace {
 
 constexpr char kHeaderMagic[8] = {'g', 'z', 'f', 's', 'l', 'o', 'g', '1'};
 constexpr uint32_t kRecordMagic = 0x524c5a47;  // "GZLR"
-constexpr size_t kImageFixedBytes = 24;
+constexpr size_t kIdentityPayloadBytes = 20;
+constexpr size_t kImageFixedBytes = kIdentityPayloadBytes + 4;
 
 // Integers one after the other.
 class Packer {
@@ -116,7 +117,7 @@ Result<LogRecord> DecodeLogRecord(std::span<const std::byte> bytes, uint64_t sal
   const uint64_t payload_bytes = from.Get(4);
   const uint64_t type = from.Get(4);
   if (payload_bytes > kMaxLogPayloadBytes) return Fail(DataError::kBadHeader);
-  if (type < 1 || type > static_cast<uint64_t>(LogRecordType::kImage)) {
+  if (type < 1 || type > static_cast<uint64_t>(LogRecordType::kPrefix)) {
     return Fail(DataError::kBadHeader);
   }
   if (from.rest().size() < payload_bytes) return Fail(DataError::kTruncated);
@@ -185,12 +186,28 @@ Result<std::optional<timespec>> DecodeLogTime(std::span<const std::byte> payload
   return std::optional(mtime);
 }
 
-std::vector<std::byte> EncodeLogImage(const LogImage& image) {
+std::vector<std::byte> EncodeLogIdentity(const BaseIdentity& identity) {
   std::vector<std::byte> payload;
   Packer(&payload)
-      .Put(image.image.ino, 8)
-      .Put(image.image.stored_bytes, 8)
-      .Put(image.image.end_crc, 4)
+      .Put(identity.ino, 8)
+      .Put(identity.stored_bytes, 8)
+      .Put(identity.end_crc, 4);
+  return payload;
+}
+
+Result<BaseIdentity> DecodeLogIdentity(std::span<const std::byte> payload) {
+  Unpacker from(payload);
+  BaseIdentity identity;
+  identity.ino = from.Get(8);
+  identity.stored_bytes = from.Get(8);
+  identity.end_crc = static_cast<uint32_t>(from.Get(4));
+  if (!from.ok()) return Fail(DataError::kBadSize);
+  return identity;
+}
+
+std::vector<std::byte> EncodeLogImage(const LogImage& image) {
+  std::vector<std::byte> payload = EncodeLogIdentity(image.image);
+  Packer(&payload)
       .Put(image.overwrites ? 1 : 0, 2)
       .Put(image.has_next_log ? 1 : 0, 2);
   const auto* name = reinterpret_cast<const std::byte*>(image.name.data());
@@ -199,12 +216,11 @@ std::vector<std::byte> EncodeLogImage(const LogImage& image) {
 }
 
 Result<LogImage> DecodeLogImage(std::span<const std::byte> payload) {
-  if (payload.size() < kImageFixedBytes) return Fail(DataError::kBadSize);
-  Unpacker from(payload);
+  const Result<BaseIdentity> identity = DecodeLogIdentity(payload);
+  if (!identity || payload.size() < kImageFixedBytes) return Fail(DataError::kBadSize);
+  Unpacker from(payload.subspan(kIdentityPayloadBytes));
   LogImage image;
-  image.image.ino = from.Get(8);
-  image.image.stored_bytes = from.Get(8);
-  image.image.end_crc = static_cast<uint32_t>(from.Get(4));
+  image.image = *identity;
   image.overwrites = from.Get(2) != 0;
   image.has_next_log = from.Get(2) != 0;
   image.name.assign(reinterpret_cast<const char*>(from.rest().data()), from.rest().size());

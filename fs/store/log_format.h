@@ -49,6 +49,7 @@ enum class LogRecordType : uint8_t {
   kCut = 3,     // the file is cut to plain_offset; what is behind reads as zeros
   kCommit = 4,  // the file is plain_offset bytes long; payload: its mtime, if known
   kImage = 5,   // an image is about to take the base's place; payload: LogImage
+  kPrefix = 6,  // the base is about to be cut; payload: the identity of what stays
 };
 
 struct LogRecord {
@@ -83,6 +84,8 @@ std::vector<std::byte> EncodeLogMembers(const EncodedBlock& block);
 Result<EncodedBlock> DecodeLogMembers(std::span<const std::byte> payload);
 std::vector<std::byte> EncodeLogTime(const std::optional<timespec>& mtime);
 Result<std::optional<timespec>> DecodeLogTime(std::span<const std::byte> payload);
+std::vector<std::byte> EncodeLogIdentity(const BaseIdentity& identity);
+Result<BaseIdentity> DecodeLogIdentity(std::span<const std::byte> payload);
 std::vector<std::byte> EncodeLogImage(const LogImage& image);
 Result<LogImage> DecodeLogImage(std::span<const std::byte> payload);
 

@@ -1,7 +1,10 @@
 // One walk over the records serves both functions.
 #include "fs/store/log_reader.h"
 
+#include <algorithm>
+
 #include "codec/base/units.h"
+#include "fs/store/redo_log.h"
 
 namespace gzipfs {
 namespace {
@@ -80,6 +83,10 @@ Result<void> Note(const LogRecord& record, uint64_t end, LogSummary& summary) {
     auto image = DecodeLogImage(record.payload);
     if (!image) return Fail(image.error());
     summary.image = std::move(*image);
+  } else if (record.type == LogRecordType::kPrefix) {
+    auto prefix = DecodeLogIdentity(record.payload);
+    if (!prefix) return Fail(prefix.error());
+    summary.prefix = *prefix;
   } else {
     return {};
   }
@@ -97,6 +104,12 @@ Result<LogSummary> ReadLogSummary(FileOps& ops, int fd) {
   const auto header_bytes = window.At(0, kLogHeaderBytes);
   if (!header_bytes) return Fail(header_bytes.error());
   const Result<LogHeader> header = DecodeLogHeader(*header_bytes);
+  // The file's end got to the disk, its first write did not: as if it were empty.
+  const auto begin = header_bytes->first(std::min(header_bytes->size(), kLogHeaderBytes));
+  const auto is_zero = [](std::byte byte) { return byte == std::byte{0}; };
+  if (!header && std::all_of(begin.begin(), begin.end(), is_zero)) {
+    return Fail(DataError::kTruncated);
+  }
   if (!header) return Fail(header.error());
   LogSummary summary;
   summary.header = *header;
@@ -115,6 +128,17 @@ Result<LogSummary> ReadLogSummary(FileOps& ops, int fd) {
   }
 }
 
+Result<bool> IsBaseOf(FileOps& ops, int fd, const LogSummary& summary) {
+  const Result<BaseIdentity> identity = IdentityOf(ops, fd);
+  if (!identity) return Fail(identity.error());
+  if (*identity == summary.header.base) return true;
+  if (!summary.prefix || identity->stored_bytes < summary.prefix->stored_bytes) return false;
+  // It was cut and appended to, and the log has all that is behind the cut.
+  const auto prefix = IdentityOfPrefix(ops, fd, summary.prefix->stored_bytes);
+  if (!prefix) return Fail(prefix.error());
+  return *prefix == *summary.prefix;
+}
+
 Result<void> ReplayLog(FileOps& ops, int fd, const LogSummary& summary,
                        const std::function<Result<void>(const LogRecord& record)>& apply) {
   Window window(ops, fd, summary.committed_bytes);
@@ -122,7 +146,7 @@ Result<void> ReplayLog(FileOps& ops, int fd, const LogSummary& summary,
     const Result<LogRecord> record = RecordAt(window, offset, summary.header.salt);
     if (!record) return Fail(record.error());
     offset += kLogRecordHeaderBytes + record->payload.size();
-    if (record->type != LogRecordType::kImage) GZIPFS_TRY(apply(*record));
+    if (record->type < LogRecordType::kImage) GZIPFS_TRY(apply(*record));
   }
   return {};
 }

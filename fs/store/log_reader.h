@@ -18,6 +18,7 @@ struct LogSummary {
   uint64_t plain_bytes = 0;      // of the file, as of the last commit
   std::optional<timespec> mtime;
   std::optional<LogImage> image;  // if nothing was committed after it
+  std::optional<BaseIdentity> prefix;  // what is left of the base, if it was to be cut
   // A record that had been synced cannot be read, though later ones can: not a
   // torn end but damage. What is above is the state before that record.
   bool is_damaged = false;
@@ -28,7 +29,10 @@ struct LogSummary {
 // torn log is no error.
 Result<LogSummary> ReadLogSummary(FileOps& ops, int fd);
 
-// Calls `apply` with every record that counts, in order, images left out; ends
+// Whether the file behind `fd` is the base that the log is for.
+Result<bool> IsBaseOf(FileOps& ops, int fd, const LogSummary& summary);
+
+// Calls `apply` with every record that counts, in order, images and prefixes left out; ends
 // with its first error. REQUIRES: `summary` was read from this log.
 Result<void> ReplayLog(FileOps& ops, int fd, const LogSummary& summary,
                        const std::function<Result<void>(const LogRecord& record)>& apply);

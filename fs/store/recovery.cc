@@ -47,7 +47,8 @@ class Recovery {
   Result<void> Remove(const std::string& name);
   Result<void> Quarantine(const FoundLog& log, const std::string& why);
   void Leave(const FoundLog& log, const std::string& why);
-  bool Fits(const RecoveryPlace& place, const BaseIdentity& identity);
+  Result<void> LeaveUnread(const FoundLog& log, const RecoveryPlace& place, std::error_code error);
+  Result<bool> IsBaseAt(const RecoveryPlace& place, const LogSummary& summary);
   Result<void> CompleteEnds();
   Result<void> RemoveImages();
 
@@ -131,11 +132,18 @@ void Recovery::Leave(const FoundLog& log, const std::string& why) {
   watcher_.say(why);
 }
 
-bool Recovery::Fits(const RecoveryPlace& place, const BaseIdentity& identity) {
+// Whether the log fits cannot be told now: it must not be moved away for that.
+Result<void> Recovery::LeaveUnread(const FoundLog& log, const RecoveryPlace& place,
+                                   std::error_code error) {
+  Leave(log, fmt::format("{} cannot be read: {}; its log is read when it is opened", place.path(),
+                         error.message()));
+  return {};
+}
+
+Result<bool> Recovery::IsBaseAt(const RecoveryPlace& place, const LogSummary& summary) {
   const auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDONLY);
-  if (!fd) return false;
-  const auto found = IdentityOf(store_.ops(), fd->get());
-  return found && *found == identity;
+  if (!fd) return Fail(fd.error());
+  return IsBaseOf(store_.ops(), fd->get(), summary);
 }
 
 Result<void> Recovery::Handle(const FoundLog& log) {
@@ -163,11 +171,14 @@ Result<void> Recovery::HandleNormal(const FoundLog& log) {
                                        "copied)", log.ino));
   }
   RecoveryPlace& place = found->second;
-  if (!Fits(place, log.summary->header.base)) {
+  const Result<bool> is_base = IsBaseAt(place, *log.summary);
+  if (!is_base) return LeaveUnread(log, place, is_base.error());
+  if (!*is_base) {
     const auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDONLY);
     const auto attributes = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
+    if (!attributes) return LeaveUnread(log, place, attributes.error());
     // Cut to nothing, which the log says too.
-    if (attributes && attributes->st_size == 0 && log.summary->plain_bytes == 0) {
+    if (attributes->st_size == 0 && log.summary->plain_bytes == 0) {
       return Remove(log.name);
     }
     return Quarantine(log, fmt::format("{} was changed while it was not mounted", place.path()));
@@ -177,9 +188,10 @@ Result<void> Recovery::HandleNormal(const FoundLog& log) {
 
 Result<void> Recovery::HandleReplaced(const FoundLog& log) {
   const auto base = places_.find(log.ino);
-  if (base != places_.end() && Fits(base->second, log.summary->header.base)) {
-    return log.summary->has_commit ? Apply(log, base->second) : Remove(log.name);
-  }
+  const auto is_base =
+      base == places_.end() ? Result<bool>(false) : IsBaseAt(base->second, *log.summary);
+  if (!is_base) return LeaveUnread(log, base->second, is_base.error());
+  if (*is_base) return log.summary->has_commit ? Apply(log, base->second) : Remove(log.name);
   // The image has the name: all that the log says is in it, or in its own log.
   if (places_.contains(log.summary->image->image.ino)) return Remove(log.name);
   return HandleNormal(log);
@@ -194,9 +206,10 @@ Result<void> Recovery::CopyImage(const FoundLog& log, const RecoveryPlace& place
       ops.OpenAt(store_.image_dir_fd(), image.name.c_str(), O_RDONLY | O_NOFOLLOW, 0);
   if (!from) {
     // It goes when the copy is durable.
-    BaseIdentity done = image.image;
-    done.ino = log.ino;
-    return Fits(place, done) ? Result<void>() : Fail(from.error());
+    const auto done = IdentityOf(ops, base->get());
+    const bool is_done = done && done->stored_bytes == image.image.stored_bytes &&
+                         done->end_crc == image.image.end_crc;
+    return is_done ? Result<void>() : Fail(from.error());
   }
   const Result<BaseIdentity> identity = IdentityOf(ops, from->get());
   if (!identity) return Fail(identity.error());

@@ -38,9 +38,15 @@ std::optional<uint64_t> InoOfLogName(const std::string& name) {
 Result<BaseIdentity> IdentityOf(FileOps& ops, int fd) {
   const Result<struct stat> attributes = ops.Stat(fd);
   if (!attributes) return Fail(attributes.error());
+  return IdentityOfPrefix(ops, fd, static_cast<uint64_t>(attributes->st_size));
+}
+
+Result<BaseIdentity> IdentityOfPrefix(FileOps& ops, int fd, uint64_t byte_count) {
+  const Result<struct stat> attributes = ops.Stat(fd);
+  if (!attributes) return Fail(attributes.error());
   BaseIdentity identity;
   identity.ino = attributes->st_ino;
-  identity.stored_bytes = static_cast<uint64_t>(attributes->st_size);
+  identity.stored_bytes = byte_count;
   std::vector<std::byte> end(std::min(identity.stored_bytes, kIdentityBytes));
   const Result<size_t> count = ops.ReadAt(fd, identity.stored_bytes - end.size(), end);
   if (!count) return Fail(count.error());

@@ -19,7 +19,9 @@ std::string NextLogName(uint64_t ino);
 // The number in a LogName or NextLogName; nullopt for any other name.
 std::optional<uint64_t> InoOfLogName(const std::string& name);
 
-// Reads what identifies the file behind `fd`.
+// Reads what identifies the file behind `fd`, or its first `byte_count` bytes
+// (ESTALE when it is shorter).
+Result<BaseIdentity> IdentityOfPrefix(FileOps& ops, int fd, uint64_t byte_count);
 Result<BaseIdentity> IdentityOf(FileOps& ops, int fd);
 
 // One thread at a time.
