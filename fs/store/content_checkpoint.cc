@@ -116,6 +116,8 @@ Result<void> ContentImpl::AnnounceImage(const LogImage& image) {
   if (!done && redo_->is_failed()) {
     MutexLock lock(mutex_);
     sticky_error_ = done.error();
+    // The record may be on the disk all the same: then recovery needs what it tells of.
+    if (image.overwrites) image_is_content_ = true;
   }
   return done;
 }

@@ -1,9 +1,10 @@
 // The Content of fs/store/content.h.
 //
 // Locks, in order: settle_mutex_ (one flush, checkpoint or truncation at a
-// time), log_mutex_ (one writer to the log), base_lock_ (shared: the base is being read; exclusive: it is being
-// cut or overwritten), mutex_ (everything else; never held across I/O or
-// compression). Writers and readers take only the last two.
+// time), log_mutex_ (one writer to the log), base_lock_ (shared: the base is
+// being read; exclusive: it is being cut or overwritten), mutex_ (everything
+// else; never held across I/O or compression). Writers and readers take only
+// the last two.
 #pragma once
 
 #include <atomic>

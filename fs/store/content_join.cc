@@ -16,8 +16,10 @@ namespace {
 
 // A finished block of that many members is left alone.
 constexpr size_t kFewMembers = 4;
-// An unfinished block of that many groups (of up to kGroupMaxMembers) is not.
-constexpr size_t kManyGroups = 8;
+// An unfinished block of that many is not; with their dead tails they take at
+// least that many bytes, below which nobody has to count them.
+constexpr size_t kManyMembers = 256;
+constexpr uint64_t kManyMembersBytes = kManyMembers * 100;
 
 }  // namespace
 
@@ -35,19 +37,16 @@ Result<std::optional<uint64_t>> ContentImpl::FindJoin() {
     end = base_plain_;
     base = base_;
   }
-  size_t group_count = 0;
-  for (uint64_t at = from; at < end && group_count < kManyGroups; ++group_count) {
-    const std::optional<MemberGroup> group = base->FindGroup(at);
-    if (!group) return Fail(DataError::kBadTail);
-    at = group->plain_offset + group->plain_bytes;
+  const bool is_finished = end - from >= block_bytes_;
+  const std::optional<MemberGroup> group = base->FindGroup(from);
+  if (!group) return Fail(DataError::kBadTail);
+  if (!is_finished && base->file_bytes() - group->file_offset < kManyMembersBytes) {
+    return std::optional<uint64_t>();
   }
-  bool has_many = group_count >= kManyGroups && end - from < 2 * block_bytes_;
-  if (!has_many && end - from >= block_bytes_) {
-    const auto members = base->Members(from, from + block_bytes_);
-    if (!members) return Fail(members.error());
-    has_many = members->size() > kFewMembers;
-  }
-  if (has_many || end - from >= block_bytes_) {
+  const auto members = base->Members(from, std::min(end, from + block_bytes_));
+  if (!members) return Fail(members.error());
+  const bool has_many = members->size() > (is_finished ? kFewMembers : kManyMembers);
+  if (has_many || is_finished) {
     MutexLock lock(mutex_);
     join_from_ = end;
   }

@@ -81,15 +81,8 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     (void)(*next)->Remove();
     RestoreUnlogged(batch);
   };
-  if (!announced && redo_ && redo_->is_failed()) {
-    // It may be on the disk all the same: then recovery needs both of them.
-    MutexLock lock(mutex_);
-    image_is_content_ = true;
-    sticky_error_ = announced.error();
-    return announced;
-  }
   if (!announced) {
-    undo();
+    if (!redo_ || !redo_->is_failed()) undo();
     if (redo_ && redo_->committed_bytes() == 0) (void)DropLog();
     return announced;
   }

@@ -230,11 +230,15 @@ Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
   const bool cuts = is_boundary && *is_boundary;
   Result<void> cut;
   if (cuts) cut = base->CutAt(plain_bytes);
+  std::error_code sync_error;
   if (cuts && cut && redo_) {
     cut = store_.ops().SyncData(base->fd());
-    if (cut) (void)DropLog();
+    if (cut) cut = DropLog();
+    // The log is for a base that is no more: nothing may be added to it.
+    if (!cut) sync_error = cut.error();
   }
   MutexLock lock(mutex_);
+  if (sync_error) sticky_error_ = sync_error;
   appending_ = false;
   changed_.NotifyAll();
   if (!cut || !cuts) return cut;

@@ -60,6 +60,7 @@ class Recovery {
   PlaceMap places_;        // in the store
   PlaceMap image_places_;  // in the image directory
   std::vector<std::string> kept_images_;
+  bool keeps_all_images_ = false;
 };
 
 FoundLog Recovery::Look(const std::string& name, uint64_t ino) {
@@ -128,6 +129,7 @@ Result<void> Recovery::Quarantine(const FoundLog& log, const std::string& why) {
 void Recovery::Leave(const FoundLog& log, const std::string& why) {
   store_.logs().Add(log.ino);
   if (log.summary && log.summary->image) kept_images_.push_back(log.summary->image->name);
+  if (!log.summary) keeps_all_images_ = true;  // it may need any of them
   ++report_.left;
   watcher_.say(why);
 }
@@ -204,6 +206,7 @@ Result<void> Recovery::CopyImage(const FoundLog& log, const RecoveryPlace& place
   if (!base) return Fail(base.error());
   const Result<UniqueFd> from =
       ops.OpenAt(store_.image_dir_fd(), image.name.c_str(), O_RDONLY | O_NOFOLLOW, 0);
+  if (!from && from.error().value() != ENOENT) return Fail(from.error());
   if (!from) {
     // It goes when the copy is durable.
     const auto done = IdentityOf(ops, base->get());
@@ -263,6 +266,7 @@ Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
     } while (content && !settled && settled.error().value() == EEXIST);
   }
   if (!settled) {
+    keeps_all_images_ = true;  // its log may have announced one just now
     Leave(log, fmt::format("{} is not recovered yet: {}; its log is read when it is opened",
                            place.path(), settled.error().message()));
     return {};
@@ -296,6 +300,7 @@ Result<void> Recovery::CompleteEnds() {
 }
 
 Result<void> Recovery::RemoveImages() {
+  if (keeps_all_images_) return {};
   const auto names = store_.ops().List(store_.image_dir_fd());
   if (!names) return Fail(names.error());
   for (const DirectoryItem& item : *names) {

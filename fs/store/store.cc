@@ -134,6 +134,8 @@ tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
   const std::string pid = fmt::format("{:<10}\n", getpid());
   Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
   if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid)));
+  // Recovery after a power cut goes by it.
+  if (written) written = ops_.SyncData(lock_fd_.get());
   is_signed_ = written.has_value();
   if (written) return {};
   return Refuse(fmt::format("cannot write to the store {}: {}", path, written.error().message()));
@@ -187,7 +189,8 @@ Result<UniqueFd> Store::OpenPrivateDir(const char* name) {
 }
 
 std::string Store::UniqueName() {
-  return fmt::format("{}{}-{}", kImagePrefix, getpid(), next_unique_.fetch_add(1));
+  return fmt::format("{}{}-{:08x}-{}", kImagePrefix, getpid(), unique_salt_,
+                     next_unique_.fetch_add(1));
 }
 
 }  // namespace gzipfs

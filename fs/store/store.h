@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 
 #include "codec/codec.h"
@@ -110,6 +111,8 @@ class Store {
   std::optional<timespec> unclean_since_;
   Profile profile_ = Profile::kBgzf;
   uint64_t block_bytes_ = kBgzfBlockBytes;
+  // Process numbers come again, and recovery may have left a file.
+  const uint32_t unique_salt_ = std::random_device()();
   std::atomic<uint64_t> next_unique_{0};
   BlockCache cache_;
   DirtyBudget budget_;

@@ -10,7 +10,7 @@ was acknowledged must be there, nothing that was never written may be. Workloads
   files    new files, written, fsynced, some renamed over others and fsynced
   sqlite   rows in a database, in WAL and in rollback-journal mode
 
-GZIPFS=the program, GZIPFS_KILLS=how often (40), GZIPFS_SEED. After every round
+GZIPFS=the program, GZIPFS_KILLS=how often (20), GZIPFS_SEED. After every round
 zcat must accept every file of the store once it is settled.
 """
 import os
@@ -26,7 +26,7 @@ import time
 import zlib
 
 GZIPFS = os.environ["GZIPFS"]
-KILLS = int(os.environ.get("GZIPFS_KILLS", "40"))
+KILLS = int(os.environ.get("GZIPFS_KILLS", "20"))
 SEED = int(os.environ.get("GZIPFS_SEED", str(random.randrange(1 << 30))))
 SLOT_BYTES = 512
 SLOT_COUNT = 3000

@@ -31,7 +31,7 @@ LAYERS = {
 
 # Where CMakeLists.txt looks for sources; a .cc elsewhere would never be compiled.
 COMPILED = re.compile(
-    r"(codec|fs|tests/unit|tests/mount|tests/model)/.*\.cc"
+    r"(codec|fs|tests/unit|tests/mount|tests/model|tests/crash)/.*\.cc"
     r"|tools/[^/]+\.cc|tests/fuzz/[^/]+_fuzz\.cc|tests/bench/[^/]+_bench\.cc")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
