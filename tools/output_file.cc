@@ -34,7 +34,9 @@ Result<OutputFile> OutputFile::Create(const std::string& path) {
   OutputFile output;
   output.name_ = path;
   std::error_code error;
-  const std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
+  // What does not exist stays relative in weakly_canonical's answer.
+  std::filesystem::path target = std::filesystem::absolute(path, error);
+  if (!error) target = std::filesystem::weakly_canonical(target, error);
   if (error) return Fail(error);
   const Result<struct stat> existing = ops.StatAt(AT_FDCWD, target.c_str());
   if (existing && !S_ISREG(existing->st_mode)) {

@@ -18,7 +18,10 @@ AttrChanges ChangesOf(const struct stat& attr, int to_set) {
   if (has(FUSE_SET_ATTR_MTIME)) changes.mtime = attr.st_mtim;
   if (has(FUSE_SET_ATTR_ATIME_NOW)) changes.atime = kNow;
   if (has(FUSE_SET_ATTR_MTIME_NOW)) changes.mtime = kNow;
-  return changes;  // the change time is the store's to set
+  // The change time is the store's to set; alone it is a chown(2) with nothing
+  // to change. (The kernel sends it where it keeps the times itself.)
+  if (to_set == FUSE_SET_ATTR_CTIME) changes.uid = kSameUid;
+  return changes;
 }
 
 // Answers `bytes`, or only how many there are when the caller asks for none.

@@ -117,6 +117,18 @@ Outcome CheckNesting(const MountOptions& options) {
     return Refuse("the store {} is inside the mount point {}", store, mount_point);
   if (IsInside(mount_point, store))
     return Refuse("the mount point {} is inside the store {}", mount_point, store);
+  // Two daemons would write the same files.
+  const Result<std::vector<MountEntry>> mounts = ReadMounts();
+  if (!mounts) return {};
+  for (const MountEntry& mount : *mounts) {
+    if (mount.type != kMountType) continue;
+    if (IsInside(store, mount.source))
+      return Refuse("the store {} is inside the store {}, which is mounted on {}", store,
+                    mount.source, mount.mount_point);
+    if (IsInside(mount.source, store))
+      return Refuse("the store {}, which is mounted on {}, is inside the store {}", mount.source,
+                    mount.mount_point, store);
+  }
   return {};
 }
 

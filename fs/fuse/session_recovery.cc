@@ -52,6 +52,10 @@ tl::expected<void, std::string> RecoverStore(Store& store, const std::string& st
     spdlog::info("{}", sentence);
   };
   watcher.progress = [&](uint64_t done, uint64_t all) { line.Show(done, all); };
+  if (store.was_left_unsettled()) {
+    watcher.say(fmt::format("{} was not settled when it was unmounted last: what was not "
+                            "fsynced and did not fit is lost", store_path));
+  }
   const Result<RecoveryReport> report = Recover(store, watcher);
   line.Clear();
   if (!report) {

@@ -3,6 +3,7 @@
 #include "fs/store/content.h"
 
 #include <fcntl.h>
+#include <algorithm>
 #include <spdlog/spdlog.h>
 
 #include "fs/store/content_impl.h"
@@ -60,9 +61,23 @@ void ContentImpl::Abandon() {
   while (appending_ || is_spilling_) changed_.Wait(mutex_);
 }
 
+void ContentImpl::KeepTime(const timespec& mtime) {
+  MutexLock lock(mutex_);
+  if (!mtime_) mtime_ = mtime;
+}
+
 void ContentImpl::ForbidWrites(std::error_code why) {
   MutexLock lock(mutex_);
   write_error_ = why;
+}
+
+// A foreign file that was only appended to is converted now: who appends to a
+// file finds it whole in the store after his close.
+bool ContentImpl::IsOnlyAppended() const {
+  if (base_limit_ < base_plain_ || plain_bytes_ == base_plain_ || has_redo_) return false;
+  return std::all_of(blocks_.begin(), blocks_.end(), [this](const auto& entry) {
+    return BlockStart(entry.first) + entry.second->FirstByte() >= base_plain_;
+  });
 }
 
 Result<void> ContentImpl::Flush() {
@@ -70,7 +85,12 @@ Result<void> ContentImpl::Flush() {
     // Nothing to do, and not worth waiting for a checkpoint.
     MutexLock lock(mutex_);
     if (sticky_error_) return Fail(sticky_error_);
-    if (mode_ == Mode::kLogged && !append_error_) return {};
+    const bool is_logged = mode_ == Mode::kLogged && !append_error_;
+    if (is_logged && !IsOnlyAppended()) return {};
+    if (is_logged) {
+      lock.Unlock();
+      return Settle();
+    }
   }
   MutexLock settle_lock(settle_mutex_);
   const DirtyBudget::Settling settling(store_.budget());
@@ -86,8 +106,14 @@ Result<void> ContentImpl::Settle() {
   const DirtyBudget::Settling settling(store_.budget());
   {
     MutexLock lock(mutex_);
-    if (sticky_error_) return Fail(sticky_error_);
     append_error_ = {};
+  }
+  const Result<bool> is_unlinked = FindUnlinked();
+  if (!is_unlinked) return Fail(is_unlinked.error());
+  if (*is_unlinked) return {};
+  {
+    MutexLock lock(mutex_);
+    if (sticky_error_) return Fail(sticky_error_);
   }
   if (!NeedsCheckpoint()) {
     GZIPFS_TRY(SettleAppended());
@@ -267,6 +293,7 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
   }
   auto content = std::make_shared<ContentImpl>(store, std::move(base), is_writable, is_new, place);
   if (content->is_writable()) content->Register();
+  if (is_new) content->KeepTime(attributes->st_mtim);
   if (store.logs().Contains(attributes->st_ino)) {
     if (!content->is_writable()) content->Register();
     GZIPFS_TRY(LoadLeftLog(store, *content, attributes->st_ino, place));

@@ -76,6 +76,9 @@ class Content {
   // Sets the plain size; a longer file gets a hole of zeros.
   virtual Result<void> Truncate(uint64_t plain_bytes) = 0;
 
+  // As Truncate, but a file that is long enough already stays as it is.
+  virtual Result<void> Extend(uint64_t plain_bytes) = 0;
+
   // close(2) was called on a handle. In append mode everything is in the base
   // when this returns, with its tail; in logged mode nothing is written.
   virtual Result<void> Flush() = 0;

@@ -40,6 +40,7 @@ class ContentImpl final : public Content,
   Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes) override;
   Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) override;
   Result<void> Truncate(uint64_t plain_bytes) override;
+  Result<void> Extend(uint64_t plain_bytes) override;
   Result<void> Flush() override;
   Result<void> Sync() override;
   Result<void> Settle() override;
@@ -57,6 +58,8 @@ class ContentImpl final : public Content,
   void Register();
   bool is_writable() const { return is_writable_; }
   Result<bool> IsBaseOfLog(const LogSummary& summary) const EXCLUDES(mutex_);
+  // The file's time until somebody writes: its first tail must not move it.
+  void KeepTime(const timespec& mtime) EXCLUDES(mutex_);
   // Every write fails with `why` from now on.
   void ForbidWrites(std::error_code why);
 
@@ -201,6 +204,8 @@ class ContentImpl final : public Content,
       EXCLUDES(mutex_);
   // content_replay.cc
   Result<void> ApplyRecord(const LogRecord& record) EXCLUDES(mutex_);
+
+  bool IsOnlyAppended() const REQUIRES(mutex_);
 
   // content_checkpoint.cc
   bool NeedsCheckpoint() const EXCLUDES(mutex_);

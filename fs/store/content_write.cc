@@ -248,6 +248,19 @@ Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
   return {};
 }
 
+Result<void> ContentImpl::Extend(uint64_t plain_bytes) {
+  if (plain_bytes > kMaxPlainBytes) return Fail(EFBIG);
+  MutexLock lock(mutex_);
+  GZIPFS_TRY(CheckWritable());
+  if (plain_bytes <= plain_bytes_) return {};
+  plain_bytes_ = plain_bytes;
+  mtime_ = FileClockNow();
+  is_modified_ = true;
+  ++change_count_;
+  if (!base_->is_conforming()) mode_ = Mode::kLogged;
+  return {};
+}
+
 Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
   if (plain_bytes > kMaxPlainBytes) return Fail(EFBIG);
   uint64_t reserved_bytes = block_bytes_;

@@ -49,6 +49,12 @@ long LockHolder(FileOps& ops, int lock_fd) {
   return count ? std::atol(reinterpret_cast<const char*>(text)) : 0;
 }
 
+bool HasUnsettledMark(FileOps& ops, int lock_fd) {
+  std::string text(64, '\0');
+  const Result<size_t> count = ops.ReadAt(lock_fd, 0, std::as_writable_bytes(std::span(text)));
+  return count && text.find(kUnsettledMark) != std::string::npos;
+}
+
 }  // namespace
 
 Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
@@ -126,6 +132,7 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   lock_fd_ = std::move(*lock);
   const Result<struct stat> left = ops_.Stat(lock_fd_.get());
   if (left && left->st_size > 0) unclean_since_ = left->st_mtim;
+  was_left_unsettled_ = HasUnsettledMark(ops_, lock_fd_.get());
   return {};
 }
 
@@ -152,10 +159,7 @@ bool WasLeftUnsettled(const std::string& path) {
   FileOps& ops = RealFileOps();
   const std::string lock_path = fmt::format("{}/{}/{}", path, kPrivateDirName, kLockName);
   const Result<UniqueFd> fd = ops.OpenAt(AT_FDCWD, lock_path.c_str(), O_RDONLY | O_NOFOLLOW, 0);
-  if (!fd) return false;
-  std::string text(64, '\0');
-  const Result<size_t> count = ops.ReadAt(fd->get(), 0, std::as_writable_bytes(std::span(text)));
-  return count && text.find(kUnsettledMark) != std::string::npos;
+  return fd && HasUnsettledMark(ops, fd->get());
 }
 
 // The profile is the store's, fixed when it was made.

@@ -85,6 +85,8 @@ class Store {
   // Since when files may end in a torn write, if the last process that wrote to
   // the store did not come to its end; by the clock of the store's filesystem.
   std::optional<timespec> unclean_since() const { return unclean_since_; }
+  // Whether that process left a NoteUnsettled.
+  bool was_left_unsettled() const { return was_left_unsettled_; }
   // Leaves word for whoever waits for this process (`gzipfs umount`) that it ends
   // with files that are not settled.
   void NoteUnsettled();
@@ -107,6 +109,7 @@ class Store {
   UniqueFd image_dir_fd_;
   UniqueFd log_dir_fd_;
   UniqueFd lock_fd_;
+  bool was_left_unsettled_ = false;
   bool is_signed_ = false;  // the lock file has our number
   std::optional<timespec> unclean_since_;
   Profile profile_ = Profile::kBgzf;

@@ -73,6 +73,12 @@ Result<struct statvfs> StatFilesystem(int fd) {
   return result;
 }
 
+Result<void> AllocateSpace(int fd, uint64_t offset, uint64_t byte_count) {
+  return CheckCall([&] {
+    return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(byte_count));
+  });
+}
+
 Result<void> SyncFilesystem(int dir_fd) {
   const int opened = RetryInterrupted(
       [&] { return ::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });

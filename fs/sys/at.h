@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -30,6 +31,10 @@ Result<std::string> ReadLinkOf(int fd);
 
 // Opens what is behind `fd` (O_PATH too) once more, with other flags.
 Result<UniqueFd> Reopen(int fd, int flags);
+
+// fallocate(2) without flags: the file of `fd`, which may be written, has room
+// for these bytes and is long enough to hold them.
+Result<void> AllocateSpace(int fd, uint64_t offset, uint64_t byte_count);
 
 // The functions below take descriptors of any kind, O_PATH too, and act on the
 // object itself, a symlink included.

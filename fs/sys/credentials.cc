@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -83,6 +84,12 @@ std::vector<gid_t> SupplementaryGroupsOf(pid_t pid) {
     status.resize(2 * status.size());
   }
   return ParseGroupsLine(std::string_view(status).substr(0, used));
+}
+
+bool IsInGroup(const Caller& caller, gid_t gid) {
+  if (caller.gid == gid) return true;
+  const std::vector<gid_t> groups = SupplementaryGroupsOf(caller.pid);
+  return std::find(groups.begin(), groups.end(), gid) != groups.end();
 }
 
 CredentialsGuard::CredentialsGuard(const Caller& caller) {

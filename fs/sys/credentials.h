@@ -48,4 +48,7 @@ class CredentialsGuard {
 // they cannot be told.
 std::vector<gid_t> SupplementaryGroupsOf(pid_t pid);
 
+// Whether `gid` is the caller's group or one of its supplementary ones.
+bool IsInGroup(const Caller& caller, gid_t gid);
+
 }  // namespace gzipfs

@@ -35,6 +35,15 @@ Result<struct stat> ShownAttrOfOpen(const Inode& inode, const Content& content,
   return shown;
 }
 
+// As the kernel does (setattr_should_drop_suidgid in fs/attr.c).
+mode_t ModeWithoutSetIds(const Caller& caller, const struct stat& base) {
+  const mode_t mode = base.st_mode & ~S_ISUID;
+  if ((mode & S_ISGID) == 0) return mode;
+  const bool keeps =
+      (mode & S_IXGRP) == 0 && (caller.uid == 0 || IsInGroup(caller, base.st_gid));
+  return keeps ? mode : mode & ~S_ISGID;
+}
+
 timespec ResolveTime(const timespec& time) {
   return time.tv_nsec == UTIME_NOW ? FileClockNow() : time;
 }

@@ -16,14 +16,20 @@ constexpr timespec kOmit{.tv_sec = 0, .tv_nsec = UTIME_OMIT};
 
 }  // namespace
 
-Result<struct stat> Vfs::SetAttr(const Caller& caller, NodeId id, const AttrChanges& changes,
+Result<struct stat> Vfs::SetAttr(const Caller& caller, NodeId id, const AttrChanges& asked,
                                  FileHandle* handle) {
   if (store_.read_only()) return Fail(EROFS);
   const auto inode = inodes().Get(id);
   if (!inode) return Fail(inode.error());
+  AttrChanges changes = asked;
+  // Of a regular file it comes before a write, too, which drops the set-id bits.
+  if (changes.is_empty() && !(*inode)->is_regular()) changes.uid = kSameUid;
   // A change of the owner clears the set-id bits, one of the size moves the
   // modification time: so in this order.
-  GZIPFS_TRY(ChangeOwnerAndMode(*inode, changes));
+  if (changes.uid || changes.gid) GZIPFS_TRY(ChangeInodeOwner(caller, *inode, changes));
+  if (changes.mode) {
+    GZIPFS_TRY(ChangeBase(*inode, [&](int fd) { return ChangeMode(fd, *changes.mode & 07777); }));
+  }
   if (changes.plain_bytes) GZIPFS_TRY(ChangeSize(caller, *inode, *changes.plain_bytes, handle));
   GZIPFS_TRY(ChangeInodeTimes(*inode, changes));
   return AttrOf(*inode);
@@ -60,15 +66,23 @@ Result<void> Vfs::ChangeClosedBase(const InodeRef& inode,
   return changed;
 }
 
-Result<void> Vfs::ChangeOwnerAndMode(const InodeRef& inode, const AttrChanges& changes) {
-  if (!changes.uid && !changes.gid && !changes.mode) return {};
+// The kernel leaves the set-id bits to us, and has checked all but this: that
+// they are the owner's to drop where nothing else is changed.
+Result<void> Vfs::ChangeInodeOwner(const Caller& caller, const InodeRef& inode,
+                                   const AttrChanges& changes) {
+  const uid_t uid = changes.uid.value_or(kSameUid);
+  const gid_t gid = changes.gid.value_or(kSameGid);
   return ChangeBase(inode, [&](int fd) -> Result<void> {
-    if (changes.uid || changes.gid) {
-      GZIPFS_TRY(ChangeOwner(fd, changes.uid.value_or(static_cast<uid_t>(-1)),
-                             changes.gid.value_or(static_cast<gid_t>(-1))));
+    const auto base = ops().Stat(fd);
+    if (!base) return Fail(base.error());
+    const mode_t mode =
+        inode->is_directory() ? base->st_mode : ModeWithoutSetIds(caller, *base);
+    const bool is_owner = caller.uid == 0 || caller.uid == base->st_uid;
+    if (mode != base->st_mode && uid == kSameUid && gid == kSameGid && !is_owner) {
+      return Fail(EPERM);
     }
-    if (changes.mode) GZIPFS_TRY(ChangeMode(fd, *changes.mode & 07777));
-    return {};
+    GZIPFS_TRY(ChangeOwner(fd, uid, gid));
+    return mode == base->st_mode ? Result<void>() : ChangeMode(fd, mode & 07777);
   });
 }
 

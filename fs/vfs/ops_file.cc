@@ -66,15 +66,14 @@ Result<void> Vfs::WriteRaw(int fd, uint64_t plain_offset, std::span<const std::b
   return ops().WriteAt(fd, static_cast<uint64_t>(base->st_size), bytes);
 }
 
-// What the kernel does on its own filesystems for whoever lacks CAP_FSETID:
-// set-user-id goes, and set-group-id where it is one (with group execution).
+// What the kernel does on its own filesystems for whoever lacks CAP_FSETID.
 Result<void> Vfs::DropSetIds(const Caller& caller, const OpenFile& file) {
   if (caller.uid == 0) return {};
   const auto content = file.content();
   const auto base = content ? content->StatBase() : ops().Stat(file.raw_fd()->get());
   if (!base) return Fail(base.error());
-  mode_t mode = base->st_mode & ~S_ISUID;
-  if ((mode & S_IXGRP) != 0) mode &= ~S_ISGID;
+  if ((base->st_mode & (S_ISUID | S_ISGID)) == 0) return {};
+  const mode_t mode = ModeWithoutSetIds(caller, *base);
   if (mode == base->st_mode) return {};
   GZIPFS_TRY(ChangeBase(file.inode(), [&](int fd) { return ChangeMode(fd, mode & 07777); }));
   tell_attr_changed_(file.inode()->id());
@@ -96,8 +95,8 @@ Result<void> Vfs::Sync(FileHandle& handle, bool data_only) {
   return data_only ? ops().SyncData(fd) : ops().SyncAll(fd);
 }
 
-// Only what a longer file is: room cannot be set aside for bytes that will be
-// compressed, and holes come for nothing.
+// Of a file in gzip form only what a longer file is: room cannot be set aside
+// for bytes that will be compressed, and holes come for nothing.
 Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
                            uint64_t plain_offset, uint64_t byte_count) {
   if (mode != 0) return Fail(EOPNOTSUPP);
@@ -105,20 +104,30 @@ Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
     return Fail(EFBIG);
   }
   GZIPFS_TRY(DropSetIds(caller, *handle.file));
+  OpenFile& file = *handle.file;
+  const auto content = file.content();
+  if (!content) return AllocateSpace(file.raw_fd()->get(), plain_offset, byte_count);
   const uint64_t plain_end = plain_offset + byte_count;
-  if (const auto content = handle.file->content()) {
-    return plain_end > content->plain_bytes() ? content->Truncate(plain_end) : Result<void>();
-  }
-  const auto base = ops().Stat(handle.file->raw_fd()->get());
-  if (!base) return Fail(base.error());
-  if (plain_end <= static_cast<uint64_t>(base->st_size)) return {};
-  return Truncate(*handle.file, plain_end);
+  file.NoteChange();
+  // Whether it is long enough is for the content to say: the kernel may be
+  // writing behind the end just now.
+  if (plain_end > content->plain_bytes()) return content->Extend(plain_end);
+  return NoteModification(*content);
+}
+
+// It counts as one although the size is what it was. With the writeback cache
+// the kernel says so itself, where it wants to.
+Result<void> Vfs::NoteModification(Content& content) {
+  return writeback_ ? Result<void>() : content.SetTimes(std::nullopt, FileClockNow());
 }
 
 Result<void> Vfs::Truncate(OpenFile& file, uint64_t plain_bytes) {
   file.NoteChange();
-  if (const auto content = file.content()) return content->Truncate(plain_bytes);
-  return ops().Truncate(file.raw_fd()->get(), plain_bytes);
+  const auto content = file.content();
+  if (!content) return ops().Truncate(file.raw_fd()->get(), plain_bytes);
+  const bool has_that_size = content->plain_bytes() == plain_bytes;
+  GZIPFS_TRY(content->Truncate(plain_bytes));
+  return has_that_size ? NoteModification(*content) : Result<void>();
 }
 
 }  // namespace gzipfs

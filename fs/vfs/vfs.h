@@ -111,7 +111,8 @@ class Vfs {
                       const char* new_name, unsigned flags);
 
   // Open (with O_TRUNC), Write, Allocate, and SetAttr of the size drop the
-  // set-id bits of a file when an ordinary user calls them.
+  // set-id bits of a file when an ordinary user calls them; SetAttr of the owner
+  // does for everybody.
   Result<Opened> Open(const Caller& caller, NodeId id, int flags);
   // The handle is gone after Release.
   void Release(FileHandle* handle) { (void)file_handles_.Remove(handle); }
@@ -181,7 +182,8 @@ class Vfs {
                           const std::function<Result<void>(int fd)>& change);
   Result<void> ChangeClosedBase(const InodeRef& inode,
                                 const std::function<Result<void>(int fd)>& change);
-  Result<void> ChangeOwnerAndMode(const InodeRef& inode, const AttrChanges& changes);
+  Result<void> ChangeInodeOwner(const Caller& caller, const InodeRef& inode,
+                                const AttrChanges& changes);
   Result<void> ChangeSize(const Caller& caller, const InodeRef& inode, uint64_t plain_bytes,
                           FileHandle* handle);
   Result<void> ChangeInodeTimes(const InodeRef& inode, const AttrChanges& changes);
@@ -223,6 +225,7 @@ class Vfs {
   void NoteReplaced(const FoundEntry& target, const InodeRef& parent);
 
   // ops_file.cc
+  Result<void> NoteModification(Content& content);
   Result<void> Truncate(OpenFile& file, uint64_t plain_bytes);
   Result<void> WriteRaw(int fd, uint64_t plain_offset, std::span<const std::byte> bytes,
                         bool appends);

@@ -55,11 +55,32 @@ check_says "cut.gz: * bytes from file offset * on (plain offset *): ends inside 
 (cat tree/ours.gz; echo garbage) >garbage.gz
 check_says "garbage.gz: 8 bytes from file offset $size on (plain offset 20000000): not in gzip*" \
   garbage.gz
-: >zero.gz
-check_says "zero.gz: empty, not even an end-of-file marker*" zero.gz
 check_says "small: not in gzip format" small
 gzip -c small | head -c 20000 >foreigncut.gz
 check_says "foreigncut.gz: *ends inside a gzip member" foreigncut.gz
+
+# What is no damage is a note.
+check_notes() {  # PATTERN FILE
+  expect 0 "" "$GZIPFS" check "$2"
+  same "lines" 2 "$(wc -l <stdout)"
+  # shellcheck disable=SC2053
+  [[ $(head -n 1 stdout) == $1 ]] || fail "check $2 says '$(head -n 1 stdout)', not '$1'"
+  grep -q "^1 file checked, .*: no damage, 1 note$" stdout || fail "summary: $(cat stdout)"
+}
+: >zero.gz
+check_notes "zero.gz: note: empty, not even an end-of-file marker*" zero.gz
+for first in tree/ours.gz tree/empty.gz tree/sub/1.gz tree/sub/deep/foreign.gz; do
+  for second in tree/ours.gz tree/sub/1.gz tree/large.gz; do
+    cat "$first" "$second" >joined.gz
+    check_notes "joined.gz: note: joined from several files, *" joined.gz
+    grep -q "the last of them from file offset $(stat -c %s "$first") on" stdout ||
+      fail "where it was joined: $(head -n 1 stdout)"
+  done
+done
+cat tree/ours.gz flip.gz >joined.gz
+check_says "joined.gz: plain bytes 20458752-20524287, *" joined.gz
+cat tree/ours.gz mark.gz >joined.gz
+check_says "joined.gz: the tail at its end is damaged or another file's*" joined.gz
 
 # Statuses add up as fsck's do.
 expect 8 "gzipfs check: nothere: No such file or directory" "$GZIPFS" check nothere

@@ -118,6 +118,47 @@ TEST_F(ContentAppend, FiftyReopenedAppendsKeepTheMembersBefore) {
   EXPECT_EQ(ReadAll(), plain);
 }
 
+TEST_F(ContentAppend, EmptyNewFileKeepsItsTimeWhenItsTailIsWritten) {
+  Open(/*is_new=*/true);
+  const timespec made = test::StatOf(base_path()).st_mtim;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  Flush();
+  ASSERT_TRUE(HasTail());
+  EXPECT_EQ(test::StatOf(base_path()).st_mtim.tv_nsec, made.tv_nsec);
+}
+
+TEST_F(ContentAppend, ExtendNeverShortens) {
+  Make(test::TextLike(1000));
+  ASSERT_TRUE(content_->Extend(500));
+  EXPECT_EQ(content_->plain_bytes(), 1000u);
+  ASSERT_TRUE(content_->Extend(3 * kBlock));
+  Flush();
+  EXPECT_EQ(Gunzipped().size(), 3 * kBlock);
+}
+
+TEST_F(ContentAppend, FileWithoutANameIsSettledWhateverTheDiskSays) {
+  Make(test::TextLike(1000));
+  ASSERT_EQ(::unlink(base_path().c_str()), 0);
+  place_->is_gone = true;
+  ops_.before = [](test::Call call) { return test::NeedsSpace(call) ? ENOSPC : 0; };
+  Append(test::Noise(3 * kBlock));
+  EXPECT_TRUE(content_->Settle());
+  EXPECT_TRUE(content_->IsSettled());
+  ops_.before = nullptr;
+}
+
+TEST_F(ContentAppend, AppendToAForeignFileIsInTheBaseAfterFlush) {
+  const Buffer old = test::TextLike(200'000);
+  test::WriteFile(base_path(), test::MakeForeign(old));
+  Open();
+  Append(test::FromText("LAST\n"));
+  Flush();
+  Buffer expected = old;
+  test::Append(&expected, test::FromText("LAST\n"));
+  EXPECT_EQ(Gunzipped(), expected);
+  EXPECT_TRUE(content_->IsSettled());
+}
+
 TEST_F(ContentAppend, TruncateToNothingBeginsAnew) {
   Make(test::TextLike(5 * kBlock));
   Truncate(0);

@@ -74,6 +74,10 @@ TEST_F(CredentialsTest, SupplementaryGroupsAreThoseOfTheCallingProcess) {
   ASSERT_EQ(::read(started[0], &byte, 1), 1);
   ASSERT_EQ(byte, 'y');
   EXPECT_THAT(SupplementaryGroupsOf(child), ::testing::UnorderedElementsAre(3456, 4567));
+  for (const gid_t gid : {2345, 3456, 4567}) {
+    EXPECT_TRUE(IsInGroup({.uid = 1234, .gid = 2345, .pid = child}, gid)) << gid;
+  }
+  EXPECT_FALSE(IsInGroup({.uid = 1234, .gid = 2345, .pid = child}, 5678));
   {
     const CredentialsGuard guard({.uid = 1234, .gid = 2345, .pid = child});
     EXPECT_EQ(MakeFile("a"), 0);

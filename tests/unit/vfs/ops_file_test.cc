@@ -123,8 +123,9 @@ TEST_F(OpsFileTest, WritingByAnOrdinaryUserDropsSetIdBits) {
   ASSERT_TRUE(vfs_->Write(&user, *handle, 0, BytesOf("T")));
   EXPECT_EQ(Attr("a").st_mode & 07000, 0u);
   EXPECT_EQ(told, std::vector<NodeId>{Node("a")});
+  const Caller member{.uid = 1000, .gid = Attr("a").st_gid, .pid = 0};
   ASSERT_TRUE(vfs_->SetAttr(kRootCaller, Node("a"), {.mode = 06745}, nullptr));
-  ASSERT_TRUE(vfs_->SetAttr(user, Node("a"), SizeChange(1), nullptr));
+  ASSERT_TRUE(vfs_->SetAttr(member, Node("a"), SizeChange(1), nullptr));
   EXPECT_EQ(Attr("a").st_mode & 07000, 02000u) << "not a set-id bit without group execution";
   Close(handle);
 }
@@ -161,6 +162,16 @@ TEST_F(OpsFileTest, AllocatingMakesAFileLongerAndNothingElse) {
   EXPECT_EQ(Attr("a").st_size, 102);
   EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 1, 0, 10)), EOPNOTSUPP);
   EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 0, INT64_MAX, 10)), EFBIG);
+  Close(handle);
+}
+
+TEST_F(OpsFileTest, AllocatingGivesARawFileRoom) {
+  PutInStore("raw", "text");
+  FileHandle* handle = Open("raw", O_RDWR);
+  EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 0, 10, 200000)), 0);
+  EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 0, 0, 50)), 0);
+  EXPECT_EQ(Attr("raw").st_size, 200010);
+  EXPECT_GE(StatOf(StorePath("raw")).st_blocks * 512, 200010);
   Close(handle);
 }
 
