@@ -121,7 +121,7 @@ Outcome CheckNesting(const MountOptions& options) {
   const Result<std::vector<MountEntry>> mounts = ReadMounts();
   if (!mounts) return {};
   for (const MountEntry& mount : *mounts) {
-    if (mount.type != kMountType) continue;
+    if (mount.type != kMountType || mount.source == store) continue;
     if (IsInside(store, mount.source))
       return Refuse("the store {} is inside the store {}, which is mounted on {}", store,
                     mount.source, mount.mount_point);

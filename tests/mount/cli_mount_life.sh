@@ -71,6 +71,7 @@ zcat store/dirty.gz | cmp - text || fail "after SIGTERM"
 
 # In the foreground; until SIGINT (bash keeps that from what it runs behind &).
 for end in umount INT TERM HUP; do
+  : >foreground  # what is awaited below must be this mount's
   python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$GZIPFS" mount "$store" "$plain" -f 2>foreground &
