@@ -13,7 +13,46 @@ std::optional<MemberGroup> MemberIndex::Find(uint64_t plain_offset) const {
       groups_.begin(), groups_.end(), plain_offset,
       [](uint64_t offset, const Start& start) { return offset < start.plain_offset; });
   assert(behind != groups_.begin());
-  return GroupAt(static_cast<size_t>(behind - groups_.begin()) - 1);
+  const auto group_index = static_cast<size_t>(behind - groups_.begin()) - 1;
+  MemberGroup group = GroupAt(group_index);
+  group.dead_before = DeadBefore(group_index);
+  group.dead_behind = DeadBehind(group_index);
+  return group;
+}
+
+uint64_t MemberIndex::FileOffsetOf(size_t group_index) const {
+  return group_index < groups_.size() ? groups_[group_index].file_offset : file_bytes_;
+}
+
+// The first group from `group_index` on that is a tail of the chain, or
+// group_count(). Whoever read the index from them has seen each of their
+// members; in a large file they are large.
+size_t MemberIndex::NextTail(size_t group_index) const {
+  const auto tail = std::lower_bound(
+      tails_.begin(), tails_.end(), group_index,
+      [](const Coverage& coverage, size_t index) { return coverage.end_group < index; });
+  return tail == tails_.end() ? groups_.size() : tail->end_group;
+}
+
+uint64_t MemberIndex::DeadBehind(size_t group_index) const {
+  size_t end = group_index + 1;
+  const uint64_t file_end = FileOffsetOf(end);
+  while (end < groups_.size() && GroupAt(end).plain_bytes == 0) ++end;
+  if (end < groups_.size()) {
+    end = std::min(end, NextTail(group_index + 1));
+  } else if (ends_with_tail_ && !tails_.empty()) {
+    end = tails_.back().end_group;
+  }
+  return FileOffsetOf(end) - file_end;
+}
+
+// Of what is between two groups with plain bytes, the first looks at what is
+// before a tail of the chain, and the second at what is behind it.
+uint64_t MemberIndex::DeadBefore(size_t group_index) const {
+  size_t begin = group_index;
+  while (begin > 0 && GroupAt(begin - 1).plain_bytes == 0) --begin;
+  if (begin > 0) begin = std::min(NextTail(begin) + 1, group_index);
+  return FileOffsetOf(group_index) - FileOffsetOf(begin);
 }
 
 MemberGroup MemberIndex::GroupAt(size_t group_index) const {

@@ -10,6 +10,8 @@
 // Thread-compatible: const members may run together, others alone.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -28,10 +30,18 @@ struct MemberGroup {
   uint64_t plain_bytes = 0;
   uint64_t file_offset = 0;
   uint64_t file_bytes = 0;
+  // File bytes next to it that hold no plain bytes if the index is right: dead
+  // tails. A walk of the group looks at them too, because a member that an
+  // index hides there is missed by every lookup.
+  uint64_t dead_before = 0;
+  uint64_t dead_behind = 0;
 };
 
 class MemberIndex {
  public:
+  // Memory for each group.
+  static constexpr size_t kGroupMemoryBytes = 16;
+
   MemberIndex() = default;
 
   // Plain bytes of the file; stored bytes described so far, tails included.
@@ -39,9 +49,11 @@ class MemberIndex {
   uint64_t file_bytes() const { return file_bytes_; }
   size_t group_count() const { return groups_.size(); }
 
-  // The group that holds `plain_offset`; nullopt at or behind the end.
+  // The group that holds `plain_offset`, with what is dead beside it; nullopt
+  // at or behind the end.
   std::optional<MemberGroup> Find(uint64_t plain_offset) const;
   // Group `group_index`, in file order; some hold no plain bytes (dead tails).
+  // Its dead_before and dead_behind are 0.
   MemberGroup GroupAt(size_t group_index) const;
 
   // Adds a member at the end of the file.
@@ -80,6 +92,7 @@ class MemberIndex {
     uint64_t plain_offset;
     uint64_t file_offset;
   };
+  static_assert(sizeof(Start) == kGroupMemoryBytes);
   // A tail in the file that has entries: the groups [first_group, end_group)
   // are its own, group end_group is the tail itself, and what is before them is
   // described by the tail before it.
@@ -96,6 +109,10 @@ class MemberIndex {
 
   void StartGroup();
   TailPlan PlanTail() const;
+  size_t NextTail(size_t group_index) const;
+  uint64_t FileOffsetOf(size_t group_index) const;
+  uint64_t DeadBehind(size_t group_index) const;
+  uint64_t DeadBefore(size_t group_index) const;
 
   std::vector<Start> groups_;
   std::vector<Coverage> tails_;
@@ -115,8 +132,24 @@ struct TailSummary {
   Profile profile = Profile::kBgzf;
 };
 
-// The tail that ends at `file_end`, or nullopt when none of ours stands there
-// or its checksum is wrong. Errors are the device's.
+// Bytes of the shape of a tail's end, before anybody believes them.
+struct TailClaim {
+  TailSummary summary;              // tail_offset: where it stands
+  uint32_t check = 0;               // the checksum in its mark
+  std::array<std::byte, 20> said{};  // what that covers besides the tail's offset
+  size_t said_bytes = 0;
+
+  // Whether the tail was written for a file in which it began at `tail_offset`.
+  bool IsMadeFor(uint64_t tail_offset) const;
+};
+
+// What stands at `file_end` like a tail; nullopt: nothing of that shape.
+// Errors are the device's.
+Result<std::optional<TailClaim>> ReadTailClaim(const ByteSource& source, uint64_t file_end);
+
+// The tail that ends at `file_end`, or nullopt when none of ours stands there,
+// its checksum is wrong, or it says what cannot be: plain bytes without
+// members before it, or none behind something. Errors are the device's.
 Result<std::optional<TailSummary>> ReadTailSummary(const ByteSource& source, uint64_t file_end);
 
 // A stored file, looked at as a whole.
@@ -126,18 +159,49 @@ struct FileLayout {
   uint64_t block_bytes = 0;         // from the tail; 0 when there is none
   uint64_t valid_bytes = 0;         // file bytes that are complete members
   bool has_tail = false;            // the index came from a tail of ours
+  // What ReadTailSummary says of the file: also where the tail is of no use
+  // otherwise, and then perhaps not what the index has. ScanLayout does not ask.
+  std::optional<uint64_t> told_plain_bytes;
   bool is_conforming = true;        // every member known to carry a subfield, none too large
-  std::vector<MemberInfo> foreign;  // the members that are not; each is a group of its own
+  // Members that are not, each a group of its own: those that fit the limit.
+  // Further ones share groups and are found by a walk.
+  std::vector<MemberInfo> foreign;
   std::error_code rest;             // why what follows valid_bytes is no member; empty: nothing
 };
 
-// Reads the layout from the tail, or by scanning every member where there is
-// no usable tail. Errors are the device's; bad data is reported in `rest`.
-Result<FileLayout> ReadLayout(const ByteSource& source);
-// The same, never trusting a tail.
-Result<FileLayout> ScanLayout(const ByteSource& source);
+// How much memory the layout of a file may take, in bytes: what a file says of
+// itself must not be able to use up the memory. A file that was not made for
+// that needs less: 16 bytes for each group of at least 32 members, or 1/210 of
+// a file of zeros, and for one of many tiny appends it costs a scan.
+inline constexpr uint64_t kMinLayoutLimitBytes = 64 * kMiB;
+inline constexpr uint64_t kLayoutShareOfFile = 16;
+inline constexpr uint64_t LayoutLimitBytes(uint64_t file_bytes) {
+  return std::max(kMinLayoutLimitBytes, file_bytes / kLayoutShareOfFile);
+}
 
-// The members of `group`, in order. kBadTail when they do not add up to it.
+// Reads the layout from the tail, or by scanning every member where there is
+// no usable tail. What the tail says of members nobody has looked at yet: the
+// walk of a group shows whether it is so. Uses a small multiple of
+// `limit_bytes` of memory. Errors are the device's; bad data is reported in
+// `rest`, as is a file too complex for the limit (kTooLarge).
+Result<FileLayout> ReadLayout(const ByteSource& source, uint64_t limit_bytes);
+inline Result<FileLayout> ReadLayout(const ByteSource& source) {
+  return ReadLayout(source, LayoutLimitBytes(source.Size()));
+}
+// The same, never trusting a tail.
+Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes);
+inline Result<FileLayout> ScanLayout(const ByteSource& source) {
+  return ScanLayout(source, LayoutLimitBytes(source.Size()));
+}
+
+// A writer's group has 32 members and a few dead short tails; one of more than
+// this was made to use up memory.
+inline constexpr size_t kMaxWalkedMembers = 4096;
+
+// The members of `group`, in order. kBadTail when they do not add up to it,
+// are more than kMaxWalkedMembers, or plain bytes are where the group says
+// that something dead is. When all groups that Find gives pass, from the first
+// to the last, the index is as the members are.
 Result<std::vector<MemberInfo>> WalkGroup(const ByteSource& source, const MemberGroup& group);
 
 }  // namespace gzipfs

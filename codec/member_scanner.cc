@@ -11,6 +11,7 @@ namespace {
 
 // Trailer and next header are 28 bytes; the rest serves runs of tiny members.
 constexpr size_t kHopReadBytes = 4 * kKiB;
+constexpr size_t kEmptyReadBytes = 64 * kKiB;
 // An input piece of a stream; the first is small because the member may be.
 constexpr size_t kFirstStreamReadBytes = 4 * kKiB;
 constexpr size_t kMaxStreamReadBytes = 64 * kKiB;
@@ -18,13 +19,17 @@ constexpr size_t kMaxStreamReadBytes = 64 * kKiB;
 constexpr size_t kDiscardBytes = 64 * kKiB;
 // FNAME and FCOMMENT have no bound in RFC 1952. Nobody needs more than this.
 constexpr size_t kMaxHeaderBytes = kMiB;
+// Profile large can say 4 GiB, but no compressor makes more than a few bytes
+// too many of the largest block. Whoever reads a member as a whole needs so
+// much memory.
+constexpr uint64_t kMaxHopMemberBytes = 2 * kMaxLargeBlockBytes;
 
 // The header at `offset`, however long; kBadHeader beyond kMaxHeaderBytes.
-Result<MemberHeader> PeekMemberHeader(ByteWindow& window, uint64_t offset) {
+Result<MemberHeader> PeekMemberHeader(ByteWindow& window, uint64_t offset, size_t read_bytes) {
   size_t wanted_bytes = EmptyMemberBytes(Profile::kLarge);
   for (;;) {
     const Result<std::span<const std::byte>> bytes =
-        window.Peek(offset, wanted_bytes, kHopReadBytes);
+        window.Peek(offset, wanted_bytes, read_bytes);
     if (!bytes) return Fail(bytes.error());
     Result<MemberHeader> header = ParseMemberHeader(*bytes);
     if (header || header.error() != DataError::kTruncated) return header;
@@ -34,9 +39,9 @@ Result<MemberHeader> PeekMemberHeader(ByteWindow& window, uint64_t offset) {
   }
 }
 
-Result<MemberTrailer> PeekTrailer(ByteWindow& window, uint64_t offset) {
+Result<MemberTrailer> PeekTrailer(ByteWindow& window, uint64_t offset, size_t read_bytes) {
   const Result<std::span<const std::byte>> bytes =
-      window.Peek(offset, kTrailerBytes, kHopReadBytes);
+      window.Peek(offset, kTrailerBytes, read_bytes);
   if (!bytes) return Fail(bytes.error());
   if (bytes->size() < kTrailerBytes) return Fail(DataError::kTruncated);
   return ParseTrailer(*bytes);
@@ -54,7 +59,10 @@ MemberScanner::MemberScanner(const ByteSource& source, uint64_t file_offset,
       file_limit_(file_limit),
       file_offset_(file_offset),
       plain_offset_(plain_offset),
+      read_bytes_(kHopReadBytes),
       window_(source, file_limit) {}
+
+void MemberScanner::ExpectEmptyMembers() { read_bytes_ = kEmptyReadBytes; }
 
 Result<std::optional<MemberInfo>> MemberScanner::Next() {
   if (file_offset_ >= file_limit_) return std::nullopt;
@@ -68,25 +76,27 @@ Result<std::optional<MemberInfo>> MemberScanner::Next() {
 }
 
 Result<MemberInfo> MemberScanner::Scan() {
-  const Result<MemberHeader> header = PeekMemberHeader(window_, file_offset_);
+  const Result<MemberHeader> header = PeekMemberHeader(window_, file_offset_, read_bytes_);
   if (!header) return Fail(header.error());
   return header->profile ? ScanHop(*header) : ScanByDecoding(*header);
 }
 
 Result<MemberInfo> MemberScanner::ScanHop(const MemberHeader& header) {
   if (header.member_bytes > file_limit_ - file_offset_) return Fail(DataError::kTruncated);
+  if (header.member_bytes > kMaxHopMemberBytes) return ScanByDecoding(header);
   bool is_empty_shape = false;
   if (header.HasEmptyLength()) {
     const size_t member_bytes = header.member_bytes;
     const Result<std::span<const std::byte>> bytes =
-        window_.Peek(file_offset_, member_bytes, kHopReadBytes);
+        window_.Peek(file_offset_, member_bytes, read_bytes_);
     if (!bytes) return Fail(bytes.error());
     is_empty_shape = ParseEmptyMember(*header.profile, *bytes).has_value();
   }
   const Result<MemberTrailer> trailer =
-      PeekTrailer(window_, file_offset_ + header.member_bytes - kTrailerBytes);
+      PeekTrailer(window_, file_offset_ + header.member_bytes - kTrailerBytes, read_bytes_);
   if (!trailer) return Fail(trailer.error());
   if (trailer->plain_bytes > MaxHopPlainBytes(*header.profile)) return ScanByDecoding(header);
+  if (trailer->plain_bytes == 0) GZIPFS_TRY(CheckEmpty(header));
   return MemberInfo{.plain_offset = plain_offset_,
                     .file_offset = file_offset_,
                     .plain_bytes = trailer->plain_bytes,
@@ -96,6 +106,17 @@ Result<MemberInfo> MemberScanner::ScanHop(const MemberHeader& header) {
                     .profile = header.profile,
                     .payload = header.payload,
                     .is_empty_shape = is_empty_shape};
+}
+
+// Nobody decodes a member without plain bytes. One whose length is wrong would
+// hide the members that it reaches over, so a long one is decoded here.
+Result<void> MemberScanner::CheckEmpty(const MemberHeader& header) {
+  const uint64_t frame_bytes = header.header_bytes + kTrailerBytes;
+  if (header.member_bytes == frame_bytes + kEmptyDeflate.size()) return {};
+  const Result<MemberInfo> decoded = ScanByDecoding(header);
+  if (!decoded) return Fail(decoded.error());
+  return decoded->member_bytes == header.member_bytes ? Result<void>()
+                                                      : Fail(DataError::kBadHeader);
 }
 
 Result<MemberInfo> MemberScanner::ScanByDecoding(const MemberHeader& header) {
@@ -133,7 +154,7 @@ struct MemberStream::State {
 
 // Passes the header.
 Result<void> MemberStream::State::Begin() {
-  const Result<MemberHeader> header = PeekMemberHeader(window, file_offset);
+  const Result<MemberHeader> header = PeekMemberHeader(window, file_offset, kHopReadBytes);
   if (!header) return Fail(header.error());
   file_offset += header->header_bytes;
   decompressor = MakeStreamDecompressor();
@@ -174,7 +195,7 @@ Result<size_t> MemberStream::State::Step(std::span<std::byte> out) {
 
 // Checks the trailer.
 Result<void> MemberStream::State::Finish() {
-  const Result<MemberTrailer> trailer = PeekTrailer(window, file_offset);
+  const Result<MemberTrailer> trailer = PeekTrailer(window, file_offset, kHopReadBytes);
   if (!trailer) return Fail(trailer.error());
   if (trailer->crc32 != crc) return Fail(DataError::kBadChecksum);
   if (trailer->plain_bytes != static_cast<uint32_t>(plain_bytes))

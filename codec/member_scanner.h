@@ -2,12 +2,12 @@
 //
 // Members with a BC or MZ subfield are hopped over: one small read gives the
 // trailer of one member and the header of the next. Members without one are
-// decoded to find their end. The walk is the ground truth of a file; indexes
-// and tails only save it.
+// decoded to find their end, and so are members longer than any writer makes
+// them: they are given out as foreign ones, which nobody reads as a whole. The
+// walk is the ground truth of a file; indexes and tails only save it.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +52,10 @@ class MemberScanner {
   // a device error as it is); the scanner then stays where it is.
   Result<std::optional<MemberInfo>> Next();
 
+  // From here on many members without plain bytes are expected: reads more at
+  // once.
+  void ExpectEmptyMembers();
+
   // Where the next member would begin, and its first plain byte.
   uint64_t position() const { return file_offset_; }
   uint64_t plain_position() const { return plain_offset_; }
@@ -59,12 +63,14 @@ class MemberScanner {
  private:
   Result<MemberInfo> Scan();
   Result<MemberInfo> ScanHop(const MemberHeader& header);
+  Result<void> CheckEmpty(const MemberHeader& header);
   Result<MemberInfo> ScanByDecoding(const MemberHeader& header);
 
   const ByteSource& source_;
   const uint64_t file_limit_;
   uint64_t file_offset_;
   uint64_t plain_offset_;
+  size_t read_bytes_;
   ByteWindow window_;
   std::unique_ptr<std::byte[]> discard_;  // where decoded bytes go; made at first use
 };

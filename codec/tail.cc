@@ -1,5 +1,7 @@
 // Tails as bytes: the empty members that end a file and say how large it is
-// and where its groups are. codec/FORMAT.md section 4 has the layout.
+// and where its groups are. codec/FORMAT.md section 4 has the layout. What a
+// tail says is believed as far as it goes with itself; whether it goes with the
+// members shows when they are walked (codec/file_walk.cc).
 #include <algorithm>
 #include <bit>
 #include <cassert>
@@ -28,12 +30,19 @@ Payload Number48(uint64_t value) {
 // The checksum in the mark: everything the last five members say, and where
 // the tail begins, so that a tail which came along in a concatenation of files
 // does not count.
-uint32_t MarkChecksum(uint64_t tail_offset, std::span<const Payload> parts, const Payload& mark) {
+uint32_t MarkChecksum(uint64_t tail_offset, std::span<const std::byte> said) {
   std::byte place[8];
   StoreLittle(place, tail_offset, 8);
-  uint32_t crc = Crc32(0, place);
-  for (const Payload& part : parts) crc = Crc32(crc, part);
-  return Crc32(crc, std::span(mark).subspan(4));
+  return Crc32(Crc32(0, place), said);
+}
+
+// What the mark's checksum covers besides the place.
+std::span<const std::byte> PutTogether(std::span<const Payload> parts, const Payload& mark,
+                                       std::span<std::byte> said) {
+  auto end = said.begin();
+  for (const Payload& part : parts) end = std::copy(part.begin(), part.end(), end);
+  end = std::copy(mark.begin() + 4, mark.end(), end);
+  return said.first(static_cast<size_t>(end - said.begin()));
 }
 
 class TailWriter {
@@ -66,7 +75,8 @@ class TailWriter {
     mark[4] = kMarkId;
     mark[5] = static_cast<std::byte>(std::countr_zero(block_bytes) |
                                      (has_entries ? kMarkHasEntries : 0));
-    StoreLe32(mark.data(), MarkChecksum(tail_offset, parts, mark));
+    std::byte said[TailClaim{}.said.size()];
+    StoreLe32(mark.data(), MarkChecksum(tail_offset, PutTogether(parts, mark, said)));
     for (const Payload& part : parts) Add(part);
     Add(mark);
     Add(kEofPayload);
@@ -101,8 +111,8 @@ std::vector<std::byte> MemberIndex::EncodeTail(Profile profile, uint64_t block_b
 
 namespace {
 
-std::optional<TailSummary> ParseTailEnd(Profile profile, std::span<const std::byte> last,
-                                        uint64_t file_end) {
+std::optional<TailClaim> ParseTailEnd(Profile profile, std::span<const std::byte> last,
+                                      uint64_t file_end) {
   const size_t member_bytes = EmptyMemberBytes(profile);
   const auto member = [&](size_t from_end) -> std::optional<Payload> {
     if (last.size() < from_end * member_bytes) return std::nullopt;
@@ -115,9 +125,11 @@ std::optional<TailSummary> ParseTailEnd(Profile profile, std::span<const std::by
   const unsigned block_log2 = flags & kMarkBlockMask;
   if ((flags & kMarkVersionMask) != 0 || block_log2 < 16 || block_log2 > 22) return std::nullopt;
 
-  TailSummary summary{.plain_bytes = LoadLe48(size->data()),
-                      .block_bytes = uint64_t{1} << block_log2,
-                      .profile = profile};
+  TailClaim claim{.summary = {.plain_bytes = LoadLe48(size->data()),
+                              .block_bytes = uint64_t{1} << block_log2,
+                              .profile = profile},
+                  .check = LoadLe32(mark->data())};
+  TailSummary& summary = claim.summary;
   std::vector<Payload> parts;
   uint64_t member_count = kShortTailMembers;
   if (flags & kMarkHasEntries) {
@@ -133,36 +145,51 @@ std::optional<TailSummary> ParseTailEnd(Profile profile, std::span<const std::by
   parts.push_back(*size);
   if (member_count > file_end / member_bytes) return std::nullopt;
   summary.tail_offset = file_end - member_count * member_bytes;
-  if (LoadLe32(mark->data()) != MarkChecksum(summary.tail_offset, parts, *mark)) {
-    return std::nullopt;
-  }
-  return summary;
+  claim.said_bytes = PutTogether(parts, *mark, claim.said).size();
+  return claim;
 }
 
 }  // namespace
 
-Result<std::optional<TailSummary>> ReadTailSummary(const ByteSource& source, uint64_t file_end) {
+bool TailClaim::IsMadeFor(uint64_t tail_offset) const {
+  return check == MarkChecksum(tail_offset, std::span(said).first(said_bytes));
+}
+
+Result<std::optional<TailClaim>> ReadTailClaim(const ByteSource& source, uint64_t file_end) {
   std::byte buffer[kLongTailMembers * EmptyMemberBytes(Profile::kLarge)];
   const size_t wanted = std::min<uint64_t>(sizeof(buffer), file_end);
   Result<size_t> count = source.ReadAt(file_end - wanted, std::span(buffer, wanted));
   if (!count) return Fail(count.error());
   if (*count != wanted) return std::nullopt;
   for (Profile profile : {Profile::kBgzf, Profile::kLarge}) {
-    if (auto summary = ParseTailEnd(profile, std::span(buffer, wanted), file_end)) return summary;
+    if (auto claim = ParseTailEnd(profile, std::span(buffer, wanted), file_end)) return claim;
   }
   return std::nullopt;
 }
 
+Result<std::optional<TailSummary>> ReadTailSummary(const ByteSource& source, uint64_t file_end) {
+  const Result<std::optional<TailClaim>> claim = ReadTailClaim(source, file_end);
+  if (!claim) return Fail(claim.error());
+  if (!*claim || !(*claim)->IsMadeFor((*claim)->summary.tail_offset)) return std::nullopt;
+  const TailSummary& summary = (*claim)->summary;
+  // Who believed that nothing is in the members before it would cut them off.
+  if ((summary.plain_bytes == 0) != (summary.tail_offset == 0)) return std::nullopt;
+  return summary;
+}
+
 // Reads the chain of tails from the last to the first and turns it into an
-// index. nullopt wherever the chain is broken: the caller scans.
+// index. nullopt wherever the chain is broken, or needs more memory than
+// `limit_bytes`: the caller scans.
 class TailReader {
  public:
-  explicit TailReader(const ByteSource& source) : source_(source) {}
+  TailReader(const ByteSource& source, uint64_t limit_bytes)
+      : source_(source), limit_bytes_(limit_bytes) {}
 
   Result<std::optional<FileLayout>> Read() {
     uint64_t file_end = source_.Size();
     uint64_t plain_end = ~uint64_t{0};
     do {
+      if (links_.size() == kMaxTails) return std::nullopt;
       Result<bool> link = ReadLink(file_end, plain_end);
       if (!link) return Fail(link.error());
       if (!*link) return std::nullopt;
@@ -170,12 +197,22 @@ class TailReader {
     if (plain_end != 0) return std::nullopt;
     return Build();
   }
+  // What the last tail, where there is one, says.
+  std::optional<uint64_t> told_plain_bytes() const { return told_plain_bytes_; }
 
  private:
+  // A writer's chain is log2 of the number of appends; this is for files that
+  // are made of tails.
+  static constexpr size_t kMaxTails = 1024;
+  // The tail of a file of a TiB is one read.
+  static constexpr size_t kReadBytes = 16 * kMiB;
+  // What an entry takes while the index is built from it.
+  static constexpr uint64_t kEntryMemoryBytes = sizeof(Payload) + sizeof(MemberIndex::Start);
+
   struct Link {
     TailSummary summary;
     uint64_t tail_bytes = 0;
-    std::vector<std::byte> entries;  // raw members; empty for a short tail
+    std::vector<Payload> entries;  // none in a short tail
   };
 
   // Reads the tail that ends at `file_end` and moves both ends to where its
@@ -188,6 +225,7 @@ class TailReader {
     Link link{.summary = **summary, .tail_bytes = 0, .entries = {}};
     const TailSummary& tail = link.summary;
     const bool is_last = links_.empty();
+    if (is_last) told_plain_bytes_ = tail.plain_bytes;
     if (!is_last && (tail.plain_bytes != plain_end || tail.entry_count == 0)) return false;
     link.tail_bytes = file_end - tail.tail_offset;
     uint64_t plain_bytes = tail.plain_bytes;
@@ -208,28 +246,39 @@ class TailReader {
   Result<bool> ReadEntries(Link& link, uint64_t& plain_bytes, uint64_t& file_bytes) {
     const TailSummary& tail = link.summary;
     const size_t member_bytes = EmptyMemberBytes(tail.profile);
-    const size_t entry_bytes = tail.entry_count * member_bytes;
-    link.entries.resize(entry_bytes + 2 * member_bytes);
-    Result<size_t> count = source_.ReadAt(tail.tail_offset, link.entries);
-    if (!count) return Fail(count.error());
-    if (*count != link.entries.size()) return false;
+    entry_count_ += tail.entry_count;
+    if (entry_count_ > limit_bytes_ / kEntryMemoryBytes) return false;
+    const uint64_t end = tail.entry_count + 2;  // count and sum stand behind the entries
+    std::vector<std::byte> piece(std::min(end, kReadBytes / member_bytes) * member_bytes);
+    link.entries.reserve(tail.entry_count);
     plain_bytes = file_bytes = 0;
     uint32_t sum = 0;
-    for (size_t at = 0; at < entry_bytes; at += member_bytes) {
-      auto entry = ParseEmptyMember(tail.profile,
-                                    std::span(link.entries).subspan(at, member_bytes));
-      if (!entry) return false;
-      sum = Crc32(sum, *entry);
-      plain_bytes += LoadLe24(entry->data());
-      file_bytes += LoadLe24(entry->data() + 3);
+    Payload last{};
+    for (uint64_t at = 0; at < end;) {
+      const size_t count = std::min<uint64_t>(end - at, piece.size() / member_bytes);
+      const std::span bytes = std::span(piece).first(count * member_bytes);
+      Result<size_t> got = source_.ReadAt(tail.tail_offset + at * member_bytes, bytes);
+      if (!got) return Fail(got.error());
+      if (*got != bytes.size()) return false;
+      for (size_t i = 0; i < count; ++i, ++at) {
+        const auto entry =
+            ParseEmptyMember(tail.profile, bytes.subspan(i * member_bytes, member_bytes));
+        if (!entry) return false;
+        last = *entry;
+        if (at >= tail.entry_count) continue;
+        sum = Crc32(sum, last);
+        plain_bytes += LoadLe24(last.data());
+        file_bytes += LoadLe24(last.data() + 3);
+        link.entries.push_back(last);
+      }
     }
-    auto stated = ParseEmptyMember(tail.profile, std::span(link.entries).last(member_bytes));
-    return stated && LoadLe48(stated->data()) == sum;
+    return LoadLe48(last.data()) == sum;
   }
 
   FileLayout Build() {
     FileLayout layout;
     MemberIndex& index = layout.index;
+    index.groups_.reserve(entry_count_ + links_.size() + 2);
     for (auto link = links_.rbegin(); link != links_.rend(); ++link) {
       const TailSummary& tail = link->summary;
       if (tail.entry_count == 0) {
@@ -240,7 +289,11 @@ class TailReader {
         index.file_bytes_ = source_.Size();
       } else {
         const size_t first_group = index.groups_.size();
-        AddEntries(*link, index);
+        for (const Payload& entry : link->entries) {
+          index.StartGroup();
+          index.plain_bytes_ += LoadLe24(entry.data());
+          index.file_bytes_ += LoadLe24(entry.data() + 3);
+        }
         index.tails_.push_back({first_group, index.groups_.size()});
         index.StartGroup();
         index.file_bytes_ += link->tail_bytes;
@@ -252,78 +305,25 @@ class TailReader {
     layout.block_bytes = links_.front().summary.block_bytes;
     layout.valid_bytes = source_.Size();
     layout.has_tail = true;
+    layout.told_plain_bytes = told_plain_bytes_;
     return layout;
   }
 
-  void AddEntries(const Link& link, MemberIndex& index) {
-    const size_t member_bytes = EmptyMemberBytes(link.summary.profile);
-    index.groups_.reserve(index.groups_.size() + link.summary.entry_count + 1);
-    for (uint64_t i = 0; i < link.summary.entry_count; ++i) {
-      const std::byte* payload = link.entries.data() + i * member_bytes + kPayloadOffset;
-      index.StartGroup();
-      index.plain_bytes_ += LoadLe24(payload);
-      index.file_bytes_ += LoadLe24(payload + 3);
-    }
-  }
-
   const ByteSource& source_;
-  std::vector<Link> links_;  // the last tail first
+  const uint64_t limit_bytes_;
+  std::optional<uint64_t> told_plain_bytes_;
+  uint64_t entry_count_ = 0;  // of all tails so far
+  std::vector<Link> links_;   // the last tail first
 };
 
-Result<FileLayout> ReadLayout(const ByteSource& source) {
-  auto from_tail = TailReader(source).Read();
+Result<FileLayout> ReadLayout(const ByteSource& source, uint64_t limit_bytes) {
+  TailReader reader(source, limit_bytes);
+  auto from_tail = reader.Read();
   if (!from_tail) return Fail(from_tail.error());
   if (*from_tail) return std::move(**from_tail);
-  return ScanLayout(source);
-}
-
-Result<FileLayout> ScanLayout(const ByteSource& source) {
-  FileLayout layout;
-  MemberScanner scanner(source);
-  for (bool is_first = true;; is_first = false) {
-    Result<std::optional<MemberInfo>> next = scanner.Next();
-    if (!next) {
-      if (next.error().category() == std::system_category()) return Fail(next.error());
-      layout.rest = next.error();
-      break;
-    }
-    if (!*next) break;
-    const MemberInfo& member = **next;
-    if (is_first) layout.profile = member.profile;
-    if (member.profile) {
-      layout.index.Append(member.plain_bytes, member.member_bytes);
-    } else {
-      layout.is_conforming = false;
-      layout.index.AppendAlone(member.plain_bytes, member.member_bytes);
-      layout.foreign.push_back(member);
-    }
-    if (member.profile != layout.profile) layout.is_conforming = false;
-  }
-  layout.valid_bytes = scanner.position();
+  Result<FileLayout> layout = ScanLayout(source, limit_bytes);
+  if (layout) layout->told_plain_bytes = reader.told_plain_bytes();
   return layout;
-}
-
-// A group of a writer has 32 members and a few dead short tails, unless it is a
-// dead long tail; one of more than this is made to use up memory.
-constexpr size_t kMaxWalkedMembers = 4096;
-
-Result<std::vector<MemberInfo>> WalkGroup(const ByteSource& source, const MemberGroup& group) {
-  std::vector<MemberInfo> members;
-  MemberScanner scanner(source, group.file_offset, group.plain_offset,
-                        group.file_offset + group.file_bytes);
-  for (;;) {
-    Result<std::optional<MemberInfo>> next = scanner.Next();
-    if (!next) return Fail(next.error());
-    if (!*next) break;
-    if (group.plain_bytes > 0 && members.size() == kMaxWalkedMembers) {
-      return Fail(DataError::kBadTail);
-    }
-    members.push_back(**next);
-  }
-  if (scanner.plain_position() != group.plain_offset + group.plain_bytes) {
-    return Fail(DataError::kBadTail);
-  }
-  return members;
 }
 
 }  // namespace gzipfs

@@ -31,13 +31,14 @@ constexpr size_t kMaxPendingFiles = 1024;
 constexpr char kCheckExamples[] =
     "Every member is decoded and its CRC-32 and size are compared; the tail and the index\n"
     "in it are compared with the members. A directory is searched for .gz files. Nothing\n"
-    "is ever written. Files that a running mount is writing may look unfinished: 'gzipfs\n"
+    "is ever written. What is worth knowing but no damage (an empty .gz, files joined by\n"
+    "cat) is a note. Files that a running mount is writing may look unfinished: 'gzipfs\n"
     "sync' the mount first.\n\n"
     "Examples:\n"
     "  gzipfs check ~/store\n"
     "  gzipfs check dump.sql.gz notes.txt.gz\n\n"
-    "Exit status, as of fsck(8): 0 all is well; 4 damage was found; 8 something could not\n"
-    "be read (12: both); 16 wrong usage.";
+    "Exit status, as of fsck(8): 0 all is well, notes or not; 4 damage was found; 8\n"
+    "something could not be read (12: both); 16 wrong usage.";
 
 struct CheckArguments {
   std::vector<std::string> paths;
@@ -187,12 +188,23 @@ class Checker {
     const FileVerdict& verdict = report.verdict;
     plain_bytes_ += verdict.plain_bytes;
     file_bytes_ += verdict.file_bytes;
-    if (verdict.kind == FileVerdict::Kind::kGood) return;
-    const bool is_damaged = verdict.kind == FileVerdict::Kind::kDamaged;
-    ++(is_damaged ? damaged_files_ : unreadable_files_);
-    exit_status_ |= is_damaged ? kErrorsLeft : kOperational;
-    const std::string line = report.file->path + ": " + verdict.reason;
-    if (!progress_.PrintLine(kCheckName, line)) exit_status_ |= kOperational;
+    std::string line = report.file->path + ": ";
+    switch (verdict.kind) {
+      case FileVerdict::Kind::kGood: return;
+      case FileVerdict::Kind::kNoted:
+        ++noted_files_;
+        line += "note: ";
+        break;
+      case FileVerdict::Kind::kDamaged:
+        ++damaged_files_;
+        exit_status_ |= kErrorsLeft;
+        break;
+      case FileVerdict::Kind::kUnreadable:
+        ++unreadable_files_;
+        exit_status_ |= kOperational;
+        break;
+    }
+    if (!progress_.PrintLine(kCheckName, line + verdict.reason)) exit_status_ |= kOperational;
   }
 
   void Summarise() {
@@ -202,6 +214,8 @@ class Checker {
         inventory_.files.size() == 1 ? "" : "s", FormatByteCount(plain_bytes_),
         FormatByteCount(file_bytes_),
         damaged_files_ == 0 ? "no damage" : fmt::format("{} damaged", damaged_files_));
+    if (noted_files_ > 0)
+      line += fmt::format(", {} note{}", noted_files_, noted_files_ == 1 ? "" : "s");
     if (unreadable_files_ > 0) line += fmt::format(", {} could not be read", unreadable_files_);
     if (inventory_.raw_files > 0)
       line += fmt::format("; {} more not kept as gzip, not checked", inventory_.raw_files);
@@ -213,6 +227,7 @@ class Checker {
   OrderedResults<Report> results_;
   uint64_t plain_bytes_ = 0;
   uint64_t file_bytes_ = 0;
+  uint64_t noted_files_ = 0;
   uint64_t damaged_files_ = 0;
   uint64_t unreadable_files_ = 0;
   int exit_status_ = 0;

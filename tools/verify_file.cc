@@ -1,5 +1,9 @@
 // One pass over the file: the same walk that decodes the members tells the
 // index check where they begin.
+//
+// Damage is what loses plain bytes or was not written like that by anybody. A
+// concatenation of stored files is neither: its index counts in part or not at
+// all, which costs readers time.
 #include "tools/verify_file.h"
 
 #include <algorithm>
@@ -57,32 +61,59 @@ class Findings {
   bool ends_like_tail_ = false;
 };
 
-void MarkDamaged(std::string reason, FileVerdict& verdict) {
-  verdict.kind = Kind::kDamaged;
+void SetVerdict(Kind kind, std::string reason, FileVerdict& verdict) {
+  verdict.kind = kind;
   verdict.reason = std::move(reason);
 }
 
-void JudgeTail(const Findings& findings, const IndexCheck* index_check, bool has_layout,
+// Looks for the place in a file that its last tail was made for the part
+// behind of: where another file was appended.
+class JoinSearch {
+ public:
+  explicit JoinSearch(const std::optional<TailClaim>& claim) : claim_(claim) {}
+
+  // A member begins here.
+  void PassBoundary(uint64_t file_offset) {
+    if (is_found_ || !claim_ || file_offset > claim_->summary.tail_offset) return;
+    is_found_ = claim_->IsMadeFor(claim_->summary.tail_offset - file_offset);
+    if (is_found_) start_ = file_offset;
+  }
+  bool is_found() const { return is_found_; }
+  uint64_t start() const { return start_; }
+
+ private:
+  const std::optional<TailClaim> claim_;
+  bool is_found_ = false;
+  uint64_t start_ = 0;
+};
+
+void JudgeTail(const Findings& findings, const IndexCheck* index_check, const JoinSearch& join,
                FileVerdict& verdict) {
-  if (index_check && !(has_layout && index_check->Agrees()))
-    return MarkDamaged("the index in its tail contradicts the members", verdict);
-  if (!index_check && findings.ends_like_tail()) {
-    MarkDamaged("the tail at its end is damaged or another file's; readers must scan the members",
-                verdict);
+  const bool is_own = join.is_found() && join.start() == 0;  // though it may be of no use
+  if (index_check ? !index_check->Agrees() : is_own) {
+    SetVerdict(Kind::kDamaged, "the index in its tail contradicts the members", verdict);
+  } else if (join.is_found() && !is_own) {
+    SetVerdict(Kind::kNoted,
+               fmt::format("joined from several files, the last of them from file offset {} on; "
+                           "its index does not count for all, readers must scan the members",
+                           join.start()),
+               verdict);
+  } else if (!index_check && findings.ends_like_tail()) {
+    SetVerdict(Kind::kDamaged,
+               "the tail at its end is damaged or another file's; readers must scan the members",
+               verdict);
   }
 }
 
 Result<void> Verify(const ByteSource& source, CodecPool* pool, std::atomic<uint64_t>& done_bytes,
                     FileVerdict& verdict) {
-  const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, source.Size());
-  if (!tail) return Fail(tail.error());
-  Result<FileLayout> layout;
+  const Result<std::optional<TailClaim>> claim = ReadTailClaim(source, source.Size());
+  if (!claim) return Fail(claim.error());
+  const Result<FileLayout> layout = *claim ? ReadLayout(source) : FileLayout();
+  if (!layout) return Fail(layout.error());
   std::optional<IndexCheck> index_check;
-  if (*tail) {
-    layout = ReadLayout(source);
-    if (!layout) return Fail(layout.error());
-    index_check.emplace(layout->index);
-  }
+  if (layout->has_tail) index_check.emplace(layout->index);
+  JoinSearch join(*claim);
   PlainStream stream(source, pool, {}, ~uint64_t{0}, PlainStream::Keep::kVerdicts);
   Findings findings;
   for (uint64_t counted_bytes = 0;;) {
@@ -91,6 +122,7 @@ Result<void> Verify(const ByteSource& source, CodecPool* pool, std::atomic<uint6
     if (!*piece) break;
     for (const PassedMember& member : (*piece)->members) {
       findings.Add(member);
+      join.PassBoundary(member.file_offset);
       if (index_check) index_check->PassBoundary(member.file_offset, member.plain_offset);
     }
     const uint64_t passed_bytes = stream.position().file_offset;
@@ -101,10 +133,9 @@ Result<void> Verify(const ByteSource& source, CodecPool* pool, std::atomic<uint6
   verdict.plain_bytes = end.plain_offset;
   if (index_check) index_check->PassBoundary(end.file_offset, end.plain_offset);
   if (findings.has_bad()) {
-    MarkDamaged(findings.Describe(verdict.file_bytes), verdict);
+    SetVerdict(Kind::kDamaged, findings.Describe(verdict.file_bytes), verdict);
   } else {
-    JudgeTail(findings, index_check ? &*index_check : nullptr, layout && layout->has_tail,
-              verdict);
+    JudgeTail(findings, index_check ? &*index_check : nullptr, join, verdict);
   }
   return {};
 }
@@ -125,8 +156,8 @@ FileVerdict VerifyFile(const std::string& path, CodecPool* pool,
                                                       : Describe(input.error()));
   verdict.file_bytes = input->source().Size();
   if (verdict.file_bytes == 0) {
-    MarkDamaged("empty, not even an end-of-file marker; a mount shows it as an empty file",
-                verdict);
+    SetVerdict(Kind::kNoted,
+               "empty, not even an end-of-file marker; a mount shows it as an empty file", verdict);
     return verdict;
   }
   const Result<void> verified = Verify(input->source(), pool, done_bytes, verdict);

@@ -10,7 +10,8 @@
 namespace gzipfs {
 
 struct FileVerdict {
-  enum class Kind : uint8_t { kGood, kDamaged, kUnreadable };
+  // kNoted: nothing is wrong, but `reason` is worth knowing.
+  enum class Kind : uint8_t { kGood, kNoted, kDamaged, kUnreadable };
   Kind kind = Kind::kGood;
   std::string reason;         // what is wrong, and where
   uint64_t plain_bytes = 0;   // of complete members

@@ -1,79 +1,18 @@
-// Opening, appending to and cutting a base file. Reading is in
-// base_file_read.cc.
+// Appending to and cutting a base file. Where its index comes from is in
+// base_file_index.cc, reading in base_file_read.cc.
 #include "fs/store/base_file.h"
 
 #include <algorithm>
+
 namespace gzipfs {
-
-Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd) {
-  Result<struct stat> attributes = store.ops().Stat(fd.get());
-  if (!attributes) return Fail(attributes.error());
-  const uint64_t file_bytes = static_cast<uint64_t>(attributes->st_size);
-  Result<FileLayout> layout = ReadLayout(FileSource(store.ops(), fd.get(), file_bytes));
-  if (!layout) return Fail(layout.error());
-  return std::unique_ptr<BaseFile>(
-      new BaseFile(store, std::move(fd), std::move(*layout), file_bytes));
-}
-
-namespace {
-
-// A file keeps the profile it has; an empty one gets the store's.
-Profile ProfileOf(const Store& store, const FileLayout& layout) {
-  return layout.profile.value_or(store.profile());
-}
-
-uint64_t BlockBytesOf(const Store& store, const FileLayout& layout) {
-  if (ProfileOf(store, layout) == Profile::kBgzf) return kBgzfBlockBytes;
-  if (layout.block_bytes >= kMinLargeBlockBytes) return layout.block_bytes;
-  return std::max(store.block_bytes(), kMinLargeBlockBytes);
-}
-
-}  // namespace
-
-BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes)
-    : store_(store),
-      fd_(std::move(fd)),
-      profile_(ProfileOf(store, layout)),
-      block_bytes_(BlockBytesOf(store, layout)),
-      is_conforming_(layout.is_conforming),
-      foreign_(std::move(layout.foreign)),
-      base_id_(store.cache().NewBaseId()),
-      index_(std::move(layout.index)),
-      rest_(layout.rest),
-      foreign_source_(store.ops(), fd_.get(), file_bytes),
-      foreign_reader_(foreign_source_, store.cache()) {}
-
-BaseFile::~BaseFile() = default;
-
-uint64_t BaseFile::plain_bytes() const {
-  MutexLock lock(mutex_);
-  return index_.plain_bytes();
-}
-
-uint64_t BaseFile::file_bytes() const {
-  MutexLock lock(mutex_);
-  return index_.file_bytes();
-}
-
-std::error_code BaseFile::rest() const {
-  MutexLock lock(mutex_);
-  return rest_;
-}
-
-bool BaseFile::ends_with_tail() const {
-  MutexLock lock(mutex_);
-  return index_.ends_with_tail();
-}
-
-std::optional<MemberGroup> BaseFile::FindGroup(uint64_t plain_offset) const {
-  MutexLock lock(mutex_);
-  return index_.Find(plain_offset);
-}
 
 // Before the first append: what is left of a torn write goes, as does the tail
 // of an empty file. A file of one group, whose short tail does not count its
 // members, gets them counted, so that the group and the short tail can live on.
 Result<void> BaseFile::PrepareAppend() {
+  GZIPFS_TRY(CheckSize());
+  // Found to have foreign members after it was opened.
+  if (!is_conforming_) return Fail(ESTALE);
   std::optional<MemberGroup> group;
   std::error_code rest;
   uint64_t end = 0;
@@ -83,6 +22,7 @@ Result<void> BaseFile::PrepareAppend() {
     if (index_.IsOneClosedGroup()) group = index_.GroupAt(0);
     rest = rest_;
     if (index_.plain_bytes() == 0) {
+      // No tail is believed that says so of a file with members before it.
       has_dead_start = index_.file_bytes() > 0;
       index_ = MemberIndex();
       group.reset();
@@ -90,14 +30,14 @@ Result<void> BaseFile::PrepareAppend() {
     end = index_.file_bytes();
   }
   if (rest || has_dead_start) GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
-  Result<std::vector<MemberInfo>> members;
+  Result<MemberList> members;
   if (group) {
-    members = WalkGroup(FileSource(store_.ops(), fd_.get(), group->file_bytes), *group);
+    members = WalkMembers(*group);
     if (!members) return Fail(members.error());
   }
   MutexLock lock(mutex_);
   rest_ = {};
-  if (group) index_.ReopenLastGroup(members->size());
+  if (group) index_.ReopenLastGroup((*members)->size());
   return {};
 }
 
@@ -112,6 +52,7 @@ Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
 }
 
 Result<void> BaseFile::Append(std::span<const EncodedBlock* const> blocks, bool with_tail) {
+  MutexLock change_lock(change_mutex_);
   GZIPFS_TRY(PrepareAppend());
   const auto add_to = [blocks](MemberIndex& index) {
     for (const EncodedBlock* block : blocks) {
@@ -155,6 +96,7 @@ Result<void> BaseFile::AppendRepeated(const EncodedBlock& block, uint64_t count)
   for (uint64_t i = 0; i < batch_count; ++i) {
     bytes.insert(bytes.end(), block.bytes.begin(), block.bytes.end());
   }
+  MutexLock change_lock(change_mutex_);
   GZIPFS_TRY(PrepareAppend());
   while (count > 0) {
     const uint64_t now = std::min(count, batch_count);
@@ -172,6 +114,7 @@ Result<void> BaseFile::AppendRepeated(const EncodedBlock& block, uint64_t count)
 }
 
 Result<void> BaseFile::AppendTail() {
+  MutexLock change_lock(change_mutex_);
   if (ends_with_tail()) return {};
   GZIPFS_TRY(PrepareAppend());
   std::vector<std::byte> tail;
@@ -189,20 +132,26 @@ Result<void> BaseFile::AppendTail() {
 
 Result<bool> BaseFile::IsBoundary(uint64_t plain_offset) {
   if (plain_offset == 0 || plain_offset == plain_bytes()) return true;
-  Result<std::vector<MemberInfo>> members = Members(plain_offset, plain_offset + 1);
-  if (!members) return Fail(members.error());
-  return !members->empty() && members->front().plain_offset == plain_offset;
+  for (;;) {
+    const uint64_t before = index_id();
+    Result<std::vector<MemberInfo>> members = Members(plain_offset, plain_offset + 1);
+    if (!members) return Fail(members.error());
+    const bool is_one = !members->empty() && members->front().plain_offset == plain_offset;
+    if (is_one) GZIPFS_TRY(VerifyFrom(plain_offset));
+    if (index_id() == before) return is_one;
+  }
 }
 
 Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   uint64_t file_offset = 0;
   std::vector<MemberInfo> kept;
   if (plain_offset > 0) {
+    GZIPFS_TRY(VerifyFrom(plain_offset));
     Result<std::vector<MemberInfo>> at = Members(plain_offset, plain_offset + 1);
     if (!at) return Fail(at.error());
     if (at->empty() || at->front().plain_offset != plain_offset) return Fail(EINVAL);
     file_offset = at->front().file_offset;
-    Result<MemberList> group = MembersOf(*FindGroup(plain_offset));
+    Result<MemberList> group = WalkMembers(*Lookup(plain_offset));
     if (!group) return Fail(group.error());
     for (const MemberInfo& member : **group) {
       if (member.file_offset < file_offset) kept.push_back(member);
@@ -210,12 +159,21 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   }
   GZIPFS_TRY(store_.ops().Truncate(fd_.get(), file_offset));
   base_id_ = store_.cache().NewBaseId();
+  const auto is_kept = [file_offset](const MemberInfo& member) {
+    return member.file_offset < file_offset;
+  };
   MutexLock lock(mutex_);
+  index_id_ = store_.cache().NewBaseId();
   walks_.clear();
+  walked_members_ = 0;
   rest_ = {};
+  std::vector<MemberInfo> foreign;
+  std::copy_if(foreign_->begin(), foreign_->end(), std::back_inserter(foreign), is_kept);
+  foreign_ = std::make_shared<const std::vector<MemberInfo>>(std::move(foreign));
   if (file_offset == 0) {
     is_conforming_ = true;
-    foreign_.clear();
+    index_state_ = IndexState::kProven;
+    wrong_plain_bytes_.reset();
   }
   index_.CutAt(file_offset);
   for (const MemberInfo& member : kept) index_.Append(member.plain_bytes, member.member_bytes);

@@ -4,7 +4,28 @@
 // A BaseFile only ever grows at its end or is cut; a checkpoint makes a new
 // one. Reading is thread-safe and runs beside one appender. Cutting excludes
 // readers: the Content's base lock sees to that.
+//
+// The index is *proven* when the members were looked at, and *claimed* when it
+// comes from the tail of a file of more than one group, because looking would
+// cost a read for each member. A claimed index is held against the members
+// group by group, as they are needed. Where it contradicts them the file is
+// scanned, once, and the index found takes its place: the tail cost time, and
+// the reads go on with the right bytes. What that cannot mend:
+//  - A read believes the groups before the one it needs. A tail with all its
+//    checksums right that shifts them, and fits where it is looked at, is seen
+//    through by a read from front to back and by Verify. What is cut off is
+//    looked at in any case.
+//  - The plain size that the tail tells has been told to others (stat asks the
+//    tail alone; the kernel goes by it). Where it is wrong it stays plain_bytes()
+//    until somebody who has set that right says so (AcceptSize). Meanwhile reads
+//    give right bytes as far as both sizes go and fail where they end, because
+//    an end that comes too early would look like any other, and all that would
+//    change the file fails with ESTALE.
+//  - A member whose header is damaged looks like a contradiction, too. What the
+//    scan finds before it is less than the tail knows: that stays in use.
 #pragma once
+
+#include <sys/stat.h>
 
 #include <cstdint>
 #include <list>
@@ -26,11 +47,23 @@ namespace gzipfs {
 
 using MemberList = std::shared_ptr<const std::vector<MemberInfo>>;
 
+// How far the index in a file's tail is to be believed.
+enum class TailTrust : uint8_t {
+  kNone,  // it is held against the members before anything relies on it
+  kOwn,   // this process wrote the file, from a base with a proven index
+};
+
 class BaseFile {
  public:
   // Reads the layout of `fd`, which the BaseFile then owns.
-  static Result<std::unique_ptr<BaseFile>> Open(Store& store, UniqueFd fd);
+  static Result<std::unique_ptr<BaseFile>> Open(Store& store, UniqueFd fd,
+                                                TailTrust trust = TailTrust::kNone);
   ~BaseFile();
+
+  // Whether the tail of the file with these attributes was found to lie. Open
+  // does not believe it then, but for plain_bytes(). May forget, and never reads.
+  // Thread-safe.
+  static bool IsTailDoubted(Store& store, const struct stat& attributes);
 
   int fd() const { return fd_.get(); }
   Profile profile() const { return profile_; }
@@ -40,62 +73,125 @@ class BaseFile {
   bool is_conforming() const { return is_conforming_; }
   // Why the bytes behind the last member are no member; empty: there are none.
   std::error_code rest() const EXCLUDES(mutex_);
+  // The size that the tail told, or the members where there is none, and what
+  // was appended and cut since. Does not change because the tail turns out to lie.
   uint64_t plain_bytes() const EXCLUDES(mutex_);
+  // Makes plain_bytes() what the members have. For whoever knows that nobody
+  // counts on what the tail told. False when that was right, as far as is known.
+  bool AcceptSize() EXCLUDES(mutex_);
   uint64_t file_bytes() const EXCLUDES(mutex_);
   bool ends_with_tail() const EXCLUDES(mutex_);
 
   // Decodes [plain_offset, plain_offset + out.size()), which must be within
-  // plain_bytes(). CRC32 and ISIZE of every member it needs are checked.
-  Result<void> Read(uint64_t plain_offset, std::span<std::byte> out);
+  // plain_bytes(). CRC32 and ISIZE of every member it needs are checked. In a
+  // file whose plain_bytes() were wrong: kBadTail for what is not there, ESTALE
+  // where it ends too early.
+  Result<void> Read(uint64_t plain_offset, std::span<std::byte> out)
+      EXCLUDES(change_mutex_, mutex_);
 
-  // The group that holds `plain_offset`; nullopt behind the end.
-  std::optional<MemberGroup> FindGroup(uint64_t plain_offset) const EXCLUDES(mutex_);
+  // Proves the index, by a walk over all members if need be. To be called
+  // before what the index describes takes the base's place: from then on what
+  // it has missed would be lost, and a lie seen through in the middle would put
+  // bytes in the wrong place. ESTALE when plain_bytes() were wrong. A damaged
+  // member is no error: it fails by itself.
+  Result<void> Verify() EXCLUDES(change_mutex_, mutex_);
+
+  // The group that holds `plain_offset`. It and all groups behind it are proven
+  // first, for whoever asks is about to do without them. nullopt behind the
+  // end, and where that shows that plain_bytes() were wrong.
+  std::optional<MemberGroup> FindGroup(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
   // The members that hold plain bytes of [begin, end), in order, those that
-  // reach in from outside included.
-  Result<std::vector<MemberInfo>> Members(uint64_t plain_begin, uint64_t plain_end);
+  // reach in from outside included. ESTALE when plain_bytes() are known to be
+  // wrong.
+  Result<std::vector<MemberInfo>> Members(uint64_t plain_begin, uint64_t plain_end)
+      EXCLUDES(change_mutex_, mutex_);
 
   // Appends encoded members behind the last byte, and a tail if asked to, in
   // one write; on failure the file is cut back to where it ended. One thread
-  // at a time.
-  Result<void> Append(std::span<const EncodedBlock* const> blocks, bool with_tail);
+  // at a time. ESTALE when plain_bytes() were wrong.
+  Result<void> Append(std::span<const EncodedBlock* const> blocks, bool with_tail)
+      EXCLUDES(change_mutex_, mutex_);
   // Appends members that repeat `block` `count` times (a hole).
-  Result<void> AppendRepeated(const EncodedBlock& block, uint64_t count);
+  Result<void> AppendRepeated(const EncodedBlock& block, uint64_t count)
+      EXCLUDES(change_mutex_, mutex_);
   // Appends a tail unless one is there. One thread at a time.
-  Result<void> AppendTail();
+  Result<void> AppendTail() EXCLUDES(change_mutex_, mutex_);
 
-  // Whether a member begins or the file ends at `plain_offset`.
-  Result<bool> IsBoundary(uint64_t plain_offset);
+  // Whether a member begins or the file ends at `plain_offset`. If so, what is
+  // behind it is proven, as by FindGroup.
+  Result<bool> IsBoundary(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
   // Cuts the file to the members before `plain_bytes`, a member boundary.
   // REQUIRES: no reader, no appender.
-  Result<void> CutAt(uint64_t plain_bytes);
+  Result<void> CutAt(uint64_t plain_bytes) EXCLUDES(change_mutex_, mutex_);
   // What the bytes behind the last readable member are.
   Result<BaseRest> Rest();
 
  private:
+  enum class IndexState : uint8_t {
+    kClaimed,  // from a tail, not looked at as a whole
+    kProven,   // as the members are
+    kDamaged,  // contradicts members that cannot be walked to the end: the best there is
+  };
+  using ForeignList = std::shared_ptr<const std::vector<MemberInfo>>;
   struct CachedWalk {
     MemberGroup group;
     MemberList members;
   };
 
-  BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes);
-  Result<MemberList> MembersOf(const MemberGroup& group);
+  BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes, TailTrust trust);
+
+  // base_file_index.cc
+  Result<void> VerifyFrom(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
+  void ProveOneGroup() EXCLUDES(change_mutex_, mutex_);
+  Result<void> Mend(uint64_t index_id) EXCLUDES(change_mutex_, mutex_);
+  Result<void> Rescan(uint64_t index_id) REQUIRES(change_mutex_) EXCLUDES(mutex_);
+  void AdoptScan(FileLayout layout) REQUIRES(change_mutex_) EXCLUDES(mutex_);
+  Result<void> CheckSize() const EXCLUDES(mutex_);
+  uint64_t index_id() const EXCLUDES(mutex_);
+
+  // base_file_read.cc
+  std::optional<MemberGroup> Lookup(uint64_t plain_offset) const EXCLUDES(mutex_);
+  MemberList CachedMembers(const MemberGroup& group) EXCLUDES(mutex_);
+  Result<MemberList> WalkMembers(const MemberGroup& group) EXCLUDES(mutex_);
+  Result<std::vector<MemberInfo>> Collect(uint64_t index_id, uint64_t plain_begin,
+                                          uint64_t plain_end, size_t max_members)
+      EXCLUDES(change_mutex_, mutex_);
+  Result<void> CheckEnd(uint64_t plain_end) const EXCLUDES(mutex_);
+  Result<void> ReadBy(uint64_t index_id, uint64_t plain_offset, std::span<std::byte> out)
+      EXCLUDES(change_mutex_, mutex_);
+  Result<void> ReadRuns(uint64_t index_id, std::span<const MemberInfo> members,
+                        uint64_t plain_offset, std::span<std::byte> out);
   Result<void> ReadMembers(std::span<const MemberInfo> members, uint64_t plain_offset,
                            std::span<std::byte> out);
-  Result<void> PrepareAppend();
-  Result<void> WriteAtEnd(std::span<iovec> parts, uint64_t byte_count);
+
+  // base_file.cc
+  Result<void> PrepareAppend() REQUIRES(change_mutex_) EXCLUDES(mutex_);
+  Result<void> WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) REQUIRES(change_mutex_);
 
   Store& store_;
   const UniqueFd fd_;
   const Profile profile_;
   const uint64_t block_bytes_;
   std::atomic<bool> is_conforming_;
-  std::vector<MemberInfo> foreign_;  // changed by CutAt alone, which excludes readers
   std::atomic<uint64_t> base_id_;
+
+  // Held by whoever changes what the index describes, or puts another index in
+  // its place: an appender must not find another one half-way through.
+  // Taken before mutex_, never by a reader that finds nothing wrong.
+  Mutex change_mutex_;
 
   mutable Mutex mutex_;
   MemberIndex index_ GUARDED_BY(mutex_);
+  // Another one for every index that took the place of one; part of the cache's
+  // keys of foreign members, which are by plain offset.
+  uint64_t index_id_ GUARDED_BY(mutex_);
+  IndexState index_state_ GUARDED_BY(mutex_);
+  uint64_t proven_from_ GUARDED_BY(mutex_) = ~uint64_t{0};  // a claimed one, from this plain offset
+  ForeignList foreign_ GUARDED_BY(mutex_);  // by file offset, as far as the index knows them
+  std::optional<uint64_t> wrong_plain_bytes_ GUARDED_BY(mutex_);  // the size that was told
   std::error_code rest_ GUARDED_BY(mutex_);
   std::list<CachedWalk> walks_ GUARDED_BY(mutex_);  // most recently used first
+  size_t walked_members_ GUARDED_BY(mutex_) = 0;    // in walks_
 
   FileSource foreign_source_;
   ForeignReader foreign_reader_;  // a tail may also stand behind members it does not know

@@ -8,7 +8,13 @@
 namespace gzipfs {
 namespace {
 
-constexpr size_t kMaxCachedWalks = 64;            // 32 members of 80 bytes each
+constexpr size_t kMaxCachedWalks = 64;
+// A writer's groups take half of this; those of a file that is made of tiny
+// members are fewer.
+constexpr size_t kMaxCachedWalkBytes = 512 * kKiB;
+// Members that a read works on at once: a request may be for a million members
+// of a byte each.
+constexpr size_t kMaxReadMembers = 16 * 1024;
 constexpr uint64_t kMaxSpanBytes = 2 * kMiB;      // stored bytes of one pread
 
 // Plain bytes [begin, end) of a request, and the member that has them.
@@ -27,42 +33,68 @@ Need NeedOf(const MemberInfo& member, uint64_t plain_offset, std::span<std::byte
 
 }  // namespace
 
-Result<MemberList> BaseFile::MembersOf(const MemberGroup& group) {
-  {
-    MutexLock lock(mutex_);
-    for (auto walk = walks_.begin(); walk != walks_.end(); ++walk) {
-      if (walk->group.file_offset == group.file_offset &&
-          walk->group.file_bytes == group.file_bytes) {
-        walks_.splice(walks_.begin(), walks_, walk);
-        return walks_.front().members;
-      }
+std::optional<MemberGroup> BaseFile::Lookup(uint64_t plain_offset) const {
+  MutexLock lock(mutex_);
+  std::optional<MemberGroup> group = index_.Find(plain_offset);
+  if (group && index_state_ != IndexState::kClaimed) group->dead_before = group->dead_behind = 0;
+  return group;
+}
+
+// The members of `group` if they are known: null if not.
+MemberList BaseFile::CachedMembers(const MemberGroup& group) {
+  MutexLock lock(mutex_);
+  for (auto walk = walks_.begin(); walk != walks_.end(); ++walk) {
+    // All four: another index may have the same file bytes at another place.
+    if (walk->group.file_offset == group.file_offset &&
+        walk->group.file_bytes == group.file_bytes &&
+        walk->group.plain_offset == group.plain_offset &&
+        walk->group.plain_bytes == group.plain_bytes) {
+      walks_.splice(walks_.begin(), walks_, walk);
+      return walks_.front().members;
     }
   }
   const auto foreign = std::lower_bound(
-      foreign_.begin(), foreign_.end(), group.file_offset,
+      foreign_->begin(), foreign_->end(), group.file_offset,
       [](const MemberInfo& member, uint64_t offset) { return member.file_offset < offset; });
-  if (foreign != foreign_.end() && foreign->file_offset == group.file_offset) {
-    return std::make_shared<const std::vector<MemberInfo>>(1, *foreign);
-  }
-  const FileSource source(store_.ops(), fd_.get(), group.file_offset + group.file_bytes);
+  if (foreign == foreign_->end() || foreign->file_offset != group.file_offset) return nullptr;
+  return std::make_shared<const std::vector<MemberInfo>>(1, *foreign);
+}
+
+Result<MemberList> BaseFile::WalkMembers(const MemberGroup& group) {
+  if (MemberList known = CachedMembers(group)) return known;
+  const FileSource source(store_.ops(), fd_.get(),
+                          group.file_offset + group.file_bytes + group.dead_behind);
   Result<std::vector<MemberInfo>> members = WalkGroup(source, group);
   if (!members) return Fail(members.error());
+  members->shrink_to_fit();
   auto list = std::make_shared<const std::vector<MemberInfo>>(std::move(*members));
   MutexLock lock(mutex_);
   walks_.push_front({group, list});
-  if (walks_.size() > kMaxCachedWalks) walks_.pop_back();
+  walked_members_ += list->size();
+  while (walks_.size() > kMaxCachedWalks ||
+         (walks_.size() > 1 && walked_members_ * sizeof(MemberInfo) > kMaxCachedWalkBytes)) {
+    walked_members_ -= walks_.back().members->size();
+    walks_.pop_back();
+  }
   return MemberList(list);
 }
 
-Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t plain_end) {
+// The members that hold plain bytes of [plain_begin, plain_end), about
+// `max_members` of them. An index that turns out to be wrong is mended; then,
+// too, this fails, and the caller begins again with the new one. `index_id` is
+// from before; the result is nothing worth if it has changed afterwards.
+Result<std::vector<MemberInfo>> BaseFile::Collect(uint64_t index_id, uint64_t plain_begin,
+                                                  uint64_t plain_end, size_t max_members) {
   std::vector<MemberInfo> found;
-  plain_end = std::min(plain_end, plain_bytes());
   uint64_t at = plain_begin;
-  while (at < plain_end) {
-    std::optional<MemberGroup> group = FindGroup(at);
+  while (at < plain_end && found.size() < max_members) {
+    std::optional<MemberGroup> group = Lookup(at);
     if (!group) return Fail(DataError::kBadTail);
-    Result<MemberList> members = MembersOf(*group);
-    if (!members) return Fail(members.error());
+    Result<MemberList> members = WalkMembers(*group);
+    if (!members) {
+      if (members.error().category() == DataErrorCategory()) GZIPFS_TRY(Mend(index_id));
+      return Fail(members.error());
+    }
     auto member = std::partition_point(
         (*members)->begin(), (*members)->end(),
         [at](const MemberInfo& candidate) { return candidate.plain_end() <= at; });
@@ -78,25 +110,68 @@ Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t
   return found;
 }
 
+Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t plain_end) {
+  plain_end = std::min(plain_end, plain_bytes());
+  for (;;) {
+    const uint64_t before = index_id();
+    Result<std::vector<MemberInfo>> members =
+        Collect(before, plain_begin, plain_end, SIZE_MAX);
+    if (index_id() != before) continue;
+    if (members) GZIPFS_TRY(CheckSize());
+    return members;
+  }
+}
+
+// What lies behind the size that was told is missed by whoever reads up to
+// there: that is no end of the file to be shown.
+Result<void> BaseFile::CheckEnd(uint64_t plain_end) const {
+  MutexLock lock(mutex_);
+  const bool goes_on = wrong_plain_bytes_ && index_.plain_bytes() > *wrong_plain_bytes_;
+  return goes_on && plain_end >= *wrong_plain_bytes_ ? Fail(ESTALE) : Result<void>();
+}
+
 Result<void> BaseFile::Read(uint64_t plain_offset, std::span<std::byte> out) {
   if (out.empty()) return {};
-  Result<std::vector<MemberInfo>> members = Members(plain_offset, plain_offset + out.size());
-  if (!members) return Fail(members.error());
-  // Runs of members whose stored bytes lie together are read by one pread.
+  for (;;) {
+    const uint64_t before = index_id();
+    Result<void> done = ReadBy(before, plain_offset, out);
+    if (done) done = CheckEnd(plain_offset + out.size());
+    if (index_id() == before) return done;
+  }
+}
+
+Result<void> BaseFile::ReadBy(uint64_t index_id, uint64_t plain_offset,
+                              std::span<std::byte> out) {
+  while (!out.empty()) {
+    const uint64_t plain_end = plain_offset + out.size();
+    const Result<std::vector<MemberInfo>> members =
+        Collect(index_id, plain_offset, plain_end, kMaxReadMembers);
+    if (!members) return Fail(members.error());
+    const size_t count = std::min(plain_end, members->back().plain_end()) - plain_offset;
+    GZIPFS_TRY(ReadRuns(index_id, *members, plain_offset, out.first(count)));
+    plain_offset += count;
+    out = out.subspan(count);
+  }
+  return {};
+}
+
+// Runs of members whose stored bytes lie together are read by one pread.
+Result<void> BaseFile::ReadRuns(uint64_t index_id, std::span<const MemberInfo> members,
+                                uint64_t plain_offset, std::span<std::byte> out) {
   size_t begin = 0;
-  while (begin < members->size()) {
-    const MemberInfo& first = (*members)[begin];
+  while (begin < members.size()) {
+    const MemberInfo& first = members[begin];
     size_t end = begin + 1;
     if (first.profile) {
-      while (end < members->size() && (*members)[end].profile &&
-             (*members)[end].file_end() - first.file_offset <= kMaxSpanBytes) {
+      while (end < members.size() && members[end].profile &&
+             members[end].file_end() - first.file_offset <= kMaxSpanBytes) {
         ++end;
       }
     }
-    const auto run = std::span(*members).subspan(begin, end - begin);
+    const auto run = members.subspan(begin, end - begin);
     const Need head = NeedOf(run.front(), plain_offset, out);
     GZIPFS_TRY(first.profile ? ReadMembers(run, plain_offset, out)
-                             : foreign_reader_.Read(first, head.skip, head.out));
+                             : foreign_reader_.Read(first, index_id, head.skip, head.out));
     begin = end;
   }
   return {};

@@ -13,7 +13,8 @@ constexpr uint64_t kPieceBytes = 64 * kKiB;
 
 }  // namespace
 
-Result<CachedBlock> ForeignReader::DecodeTo(const MemberInfo& member, uint64_t piece_index) {
+Result<CachedBlock> ForeignReader::DecodeTo(const MemberInfo& member, uint64_t cache_id,
+                                            uint64_t piece_index) {
   const uint64_t begin = piece_index * kPieceBytes;
   if (!stream_ || file_offset_ != member.file_offset || stream_->plain_position() > begin) {
     stream_.emplace(source_, member.file_offset, member.file_end());
@@ -28,23 +29,24 @@ Result<CachedBlock> ForeignReader::DecodeTo(const MemberInfo& member, uint64_t p
       stream_.reset();
       return Fail(read ? make_error_code(DataError::kBadSize) : read.error());
     }
-    cache_.Put(cache_id_, member.plain_offset + at, piece);
+    cache_.Put(cache_id, member.plain_offset + at, piece);
     if (at == begin) return CachedBlock(std::move(piece));
   }
 }
 
-Result<CachedBlock> ForeignReader::Piece(const MemberInfo& member, uint64_t piece_index) {
+Result<CachedBlock> ForeignReader::Piece(const MemberInfo& member, uint64_t cache_id,
+                                         uint64_t piece_index) {
   const uint64_t key = member.plain_offset + piece_index * kPieceBytes;
-  if (CachedBlock piece = cache_.Get(cache_id_, key)) return piece;
+  if (CachedBlock piece = cache_.Get(cache_id, key)) return piece;
   MutexLock lock(mutex_);
-  if (CachedBlock piece = cache_.Get(cache_id_, key)) return piece;
-  return DecodeTo(member, piece_index);
+  if (CachedBlock piece = cache_.Get(cache_id, key)) return piece;
+  return DecodeTo(member, cache_id, piece_index);
 }
 
-Result<void> ForeignReader::Read(const MemberInfo& member, uint64_t skip,
+Result<void> ForeignReader::Read(const MemberInfo& member, uint64_t cache_id, uint64_t skip,
                                  std::span<std::byte> out) {
   while (!out.empty()) {
-    Result<CachedBlock> piece = Piece(member, skip / kPieceBytes);
+    Result<CachedBlock> piece = Piece(member, cache_id, skip / kPieceBytes);
     if (!piece) return Fail(piece.error());
     const uint64_t within = skip % kPieceBytes;
     const size_t count = std::min<uint64_t>(out.size(), (*piece)->size() - within);

@@ -92,6 +92,58 @@ void AddLyingTail(Buffer* file, Profile profile, Input* input) {
   AddEmpty(file, profile, kEofPayload);
 }
 
+// What a walk of a group finds is within it and adds up to it.
+void CheckWalk(const SpanSource& source, const MemberGroup& group, const FileLayout& layout) {
+  const auto members = WalkGroup(source, group);
+  // A tail may lie; then the walk says so. A scan never does, but a member that
+  // was decoded may say that it is longer than its group.
+  Require(members.has_value() || layout.has_tail || !layout.is_conforming);
+  if (!members) return;
+  Require(members->size() <= kMaxWalkedMembers);
+  uint64_t end = group.plain_offset;
+  for (const MemberInfo& member : *members) {
+    Require(member.plain_offset == end && member.file_end() <= source.Size());
+    end = member.plain_end();
+  }
+  Require(end == group.plain_offset + group.plain_bytes);
+}
+
+void CheckGroups(const SpanSource& source, const FileLayout& layout) {
+  uint64_t plain_offset = 0;
+  uint64_t file_offset = 0;
+  for (size_t i = 0; i < layout.index.group_count(); ++i) {
+    const MemberGroup group = layout.index.GroupAt(i);
+    Require(group.plain_offset == plain_offset && group.file_offset == file_offset);
+    plain_offset += group.plain_bytes;
+    file_offset += group.file_bytes;
+    if (group.plain_bytes == 0) continue;
+    const auto found = layout.index.Find(group.plain_offset);
+    Require(found && found->file_offset == group.file_offset);
+    Require(found->dead_before <= group.file_offset &&
+            found->dead_behind <= source.Size() - file_offset);
+    if (i < kMaxWalkedGroups) CheckWalk(source, *found, layout);
+  }
+  Require(plain_offset == layout.index.plain_bytes() && file_offset <= source.Size());
+}
+
+// Walks all groups from the front until one does not fit: what was right up to
+// there is what a scan finds, and all of it if every group fits.
+void CompareWithScan(const SpanSource& source, const FileLayout& layout) {
+  const auto scanned = ScanLayout(source);
+  Require(scanned.has_value());
+  uint64_t plain_bytes = 0;
+  bool all_fit = true;
+  while (plain_bytes < layout.index.plain_bytes() && all_fit) {
+    const MemberGroup group = *layout.index.Find(plain_bytes);
+    all_fit = WalkGroup(source, group).has_value();
+    if (all_fit) plain_bytes += group.plain_bytes;
+  }
+  Require(plain_bytes <= scanned->index.plain_bytes());
+  if (!all_fit) return;
+  Require(plain_bytes == scanned->index.plain_bytes());
+  Require(scanned->valid_bytes == layout.valid_bytes);
+}
+
 void CheckLayout(const Buffer& file) {
   const SpanSource source(file);
   const auto summary = ReadTailSummary(source, file.size());
@@ -104,34 +156,18 @@ void CheckLayout(const Buffer& file) {
   Require(layout->valid_bytes <= file.size());
   Require(layout->index.file_bytes() == layout->valid_bytes);
   Require(!layout->has_tail || *summary);
-  uint64_t plain_offset = 0;
-  uint64_t file_offset = 0;
-  for (size_t i = 0; i < layout->index.group_count(); ++i) {
-    const MemberGroup group = layout->index.GroupAt(i);
-    Require(group.plain_offset == plain_offset && group.file_offset == file_offset);
-    plain_offset += group.plain_bytes;
-    file_offset += group.file_bytes;
-    if (group.plain_bytes > 0) {
-      const auto found = layout->index.Find(group.plain_offset);
-      Require(found && found->file_offset == group.file_offset);
-    }
-    // Foreign members are known from the scan; nobody walks their groups.
-    const bool is_foreign = std::any_of(
-        layout->foreign.begin(), layout->foreign.end(),
-        [&](const MemberInfo& member) { return member.file_offset == group.file_offset; });
-    if (i >= kMaxWalkedGroups || is_foreign) continue;
-    // A tail may lie; then the walk says so. A scan never does.
-    const auto members = WalkGroup(source, group);
-    Require(members.has_value() || layout->has_tail);
-    if (!members) continue;
-    uint64_t end = group.plain_offset;
-    for (const MemberInfo& member : *members) {
-      Require(member.plain_offset == end && member.file_end() <= file.size());
-      end = member.plain_end();
-    }
-    Require(end == group.plain_offset + group.plain_bytes);
+  CheckGroups(source, *layout);
+  CompareWithScan(source, *layout);
+  // However little memory there may be: the same, or less of the file.
+  for (uint64_t limit_bytes : {0, 100, 1000}) {
+    const auto small = ReadLayout(source, limit_bytes);
+    Require(small.has_value());
+    CheckGroups(source, *small);
+    Require(small->valid_bytes == layout->valid_bytes || small->rest);
+    Require(small->has_tail ||
+            small->index.group_count() * MemberIndex::kGroupMemoryBytes <=
+                limit_bytes + MemberIndex::kGroupMemoryBytes);
   }
-  Require(plain_offset == layout->index.plain_bytes() && file_offset <= file.size());
 }
 
 void RunOne(std::span<const std::byte> bytes) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/member.h"
 #include "tests/unit/codec/test_data.h"
 
 namespace gzipfs {
@@ -188,6 +189,50 @@ TEST(MemberScanner, SizeBeyondTheProfileIsDecodedAsForeign) {
   EXPECT_FALSE(walk.members[0].profile);
   EXPECT_EQ(walk.members[0].plain_bytes, plain.size());
   EXPECT_EQ(walk.position, file.size());
+}
+
+// A bit of its length flipped, and it ends where another one does.
+TEST(MemberScanner, EmptyMemberThatReachesOverOthersIsRefused) {
+  Buffer file;
+  for (int i = 0; i < 4; ++i) AppendEmpty(&file);
+  const Buffer hidden = EncodeBlock(Profile::kBgzf, 1, test::FromText("hidden")).bytes;
+  Buffer swallowing = file;
+  test::Append(&swallowing, hidden);
+  AppendEmpty(&swallowing);
+  StoreLe16(&swallowing[16], swallowing.size() - 1);
+  const Walk walk = WalkAll(swallowing);
+  EXPECT_TRUE(walk.members.empty());
+  EXPECT_TRUE(walk.failure);
+  // Long ones that are empty, of our shape and not, are as good as any.
+  Buffer stored(kBgzfHeaderBytes);
+  for (int i : {0, 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff}) {
+    stored.push_back(static_cast<std::byte>(i));
+  }
+  test::Append(&stored, test::MakeTrailer({}));
+  EncodeMemberHeader(Profile::kBgzf, stored.size(), stored);
+  test::Append(&stored, file);
+  EXPECT_EQ(WalkAll(stored).members.size(), 5u);
+  EXPECT_EQ(WalkAll(stored).members[0].profile, Profile::kBgzf);
+}
+
+// Who reads a member as a whole takes memory for all of it.
+TEST(MemberScanner, MemberOfManyEmptyBlocksIsReadAsAForeignOne) {
+  constexpr std::byte kEmptyStored[] = {std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0xff},
+                                        std::byte{0xff}};
+  for (const auto& [block_count, is_foreign] :
+       {std::pair{1'000'000, false}, std::pair{1'700'000, true}}) {
+    Buffer member(kLargeHeaderBytes);
+    for (int i = 0; i < block_count; ++i) test::Append(&member, kEmptyStored);
+    test::Append(&member, test::RawDeflate(test::FromText("text")));
+    test::Append(&member, test::MakeTrailer(test::FromText("text")));
+    EncodeMemberHeader(Profile::kLarge, member.size(), member);
+    const Walk walk = WalkAll(member);
+    ASSERT_EQ(walk.members.size(), 1u);
+    EXPECT_FALSE(walk.failure);
+    EXPECT_EQ(walk.members[0].profile.has_value(), !is_foreign);
+    EXPECT_EQ(walk.members[0].member_bytes, member.size());
+    EXPECT_EQ(walk.plain_position, 4u);
+  }
 }
 
 TEST(MemberScanner, HeaderBeyondOneMebibyteIsRefused) {

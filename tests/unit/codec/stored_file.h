@@ -56,12 +56,12 @@ inline Result<FileLayout> Scan(std::span<const std::byte> file) {
 }
 
 // Everything the layout leads to, decoded; the error of the first group or
-// member that is not what the layout says.
+// member that is not what the layout says, dead tails included.
 inline Result<Buffer> DecodeAll(std::span<const std::byte> file, const FileLayout& layout) {
   const SpanSource source(file);
   Buffer plain;
-  for (size_t i = 0; i < layout.index.group_count(); ++i) {
-    const auto members = WalkGroup(source, layout.index.GroupAt(i));
+  while (plain.size() < layout.index.plain_bytes()) {
+    const auto members = WalkGroup(source, *layout.index.Find(plain.size()));
     if (!members) return Fail(members.error());
     for (const MemberInfo& member : *members) {
       Buffer piece(member.plain_bytes);
@@ -77,6 +77,18 @@ inline Result<Buffer> DecodeAll(std::span<const std::byte> file, const FileLayou
     }
   }
   return plain;
+}
+
+// Whether a walk of every group that can be found passes.
+inline bool IndexFits(std::span<const std::byte> file, const MemberIndex& index) {
+  const SpanSource source(file);
+  uint64_t plain_bytes = 0;
+  while (plain_bytes < index.plain_bytes()) {
+    const MemberGroup group = *index.Find(plain_bytes);
+    if (!WalkGroup(source, group)) return false;
+    plain_bytes += group.plain_bytes;
+  }
+  return true;
 }
 
 // How many tails a reader follows from the end of `file` to its start; 0 when

@@ -1,5 +1,6 @@
 // Tails as bytes: what they say, when they are believed, and what becomes of
-// files whose tails are damaged, misplaced or lie.
+// files whose tails are damaged or misplaced. Those that lie are in
+// tail_lies_test.cc.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -317,65 +318,7 @@ TEST(Tail, FileCutAtAnyByteKeepsTheMembersBefore) {
   }
 }
 
-// --- Tails that lie, with every checksum right -----------------------------------
-
-TEST(Tail, ShortOneThatSaysAWrongSizeIsCaughtByTheWalk) {
-  const Buffer text = test::FromText("abc");
-  for (uint64_t said : {0u, 2u, 4u, 1000u}) {
-    StoredFile file;
-    test::Append(&file.bytes, EncodeBlock(Profile::kBgzf, 1, text).bytes);
-    file.index.Append(said, file.bytes.size());
-    file.AddTail();
-    const auto layout = test::Layout(file.bytes);
-    ASSERT_TRUE(layout);
-    ASSERT_TRUE(layout->has_tail);
-    EXPECT_EQ(layout->index.plain_bytes(), said);
-    const auto members = WalkGroup(SpanSource(file.bytes), layout->index.GroupAt(0));
-    ASSERT_FALSE(members);
-    EXPECT_EQ(members.error(), DataError::kBadTail);
-  }
-}
-
-TEST(Tail, EntriesThatShiftPlainBytesBetweenGroupsAreCaughtByTheWalk) {
-  StoredFile truth = ManyMembers(64);
-  StoredFile file = truth;
-  file.index = {};
-  const uint64_t member_bytes = truth.bytes.size() / 64;
-  for (int i = 0; i < 64; ++i) file.index.Append(i == 0 ? 2 : i == 63 ? 0 : 1, member_bytes);
-  file.AddTail();
-  const auto layout = test::Layout(file.bytes);
-  ASSERT_TRUE(layout && layout->has_tail);
-  EXPECT_EQ(layout->index.plain_bytes(), 64u);
-  for (size_t group : {0, 1}) {
-    const auto members = WalkGroup(SpanSource(file.bytes), layout->index.GroupAt(group));
-    ASSERT_FALSE(members) << group;
-    EXPECT_EQ(members.error(), DataError::kBadTail) << group;
-  }
-}
-
-TEST(Tail, EntriesThatCutAMemberAreCaughtByTheWalk) {
-  StoredFile file = ManyMembers(64);
-  file.index = {};
-  const uint64_t member_bytes = file.bytes.size() / 64;
-  for (int i = 0; i < 64; ++i) file.index.Append(1, member_bytes + (i == 0) - (i == 63));
-  file.AddTail();
-  const auto layout = test::Layout(file.bytes);
-  ASSERT_TRUE(layout && layout->has_tail);
-  EXPECT_FALSE(WalkGroup(SpanSource(file.bytes), layout->index.GroupAt(0)));
-  EXPECT_FALSE(WalkGroup(SpanSource(file.bytes), layout->index.GroupAt(1)));
-}
-
-TEST(Tail, EntriesThatAddUpToMoreThanTheFileAreNotBelieved) {
-  StoredFile file = ManyMembers(64);
-  const uint64_t member_bytes = file.bytes.size() / 64;
-  MemberIndex lie;
-  for (int i = 0; i < 64; ++i) lie.Append(1, member_bytes + (i == 0));
-  const Buffer tail = lie.EncodeTail(Profile::kBgzf, kBgzfBlockBytes);
-  Buffer bytes = file.bytes;  // one byte shorter than the tail wants
-  test::Append(&bytes, tail);
-  EXPECT_FALSE(HasTail(bytes));
-  EXPECT_EQ(test::Layout(bytes)->index.plain_bytes(), 64u);
-}
+// --- Walking ----------------------------------------------------------------------
 
 TEST(Tail, WalkNamesTheMembersOfTheGroup) {
   StoredFile file;

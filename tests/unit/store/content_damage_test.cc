@@ -1,5 +1,6 @@
 // Content of base files that are torn, damaged, or no gzip files at all: what
 // can be read is read, nothing wrong is given out, nothing is destroyed.
+#include "tests/unit/codec/lying_tail.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace gzipfs {
@@ -227,7 +228,7 @@ TEST_F(ContentDamage, FileThatIsNoGzipFileIsNotShownAsAnEmptyOne) {
 TEST_F(ContentDamage, PlainSizeOfAFileThatIsNoGzipFileCannotBeTold) {
   SetBase(test::FromText("just a text with the wrong name\n"));
   const UniqueFd fd(::open(base_path().c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_FALSE(ReadPlainSize(ops_, fd.get(), Base().size()));
+  EXPECT_FALSE(ReadPlainSize(*store_, fd.get(), *ops_.Stat(fd.get())));
 }
 
 TEST_F(ContentDamage, GarbageBehindAForeignFileIsIgnoredAsGzipDoes) {
@@ -240,26 +241,144 @@ TEST_F(ContentDamage, GarbageBehindAForeignFileIsIgnoredAsGzipDoes) {
 
 // --- Tails that lie -------------------------------------------------------------------
 
-TEST_F(ContentDamage, LyingTailNeverGivesWrongBytes) {
-  const Buffer first = test::TextLike(1000, 1), second = test::TextLike(1000, 2);
-  for (const auto& [one, other] : {std::pair{999, 1001}, {1001, 999}, {0, 2000}, {2000, 0}}) {
-    test::StoredFile file;
-    test::Append(&file.bytes, EncodeBlock(Profile::kBgzf, 1, first).bytes);
-    const size_t first_bytes = file.bytes.size();
-    test::Append(&file.bytes, EncodeBlock(Profile::kBgzf, 1, second).bytes);
-    file.index.AppendAlone(static_cast<uint64_t>(one), first_bytes);
-    file.index.AppendAlone(static_cast<uint64_t>(other), file.bytes.size() - first_bytes);
-    file.AddTail();
-    SetBase(file.bytes);
+class ContentLies : public ContentDamage {
+ protected:
+  // Two members of 1000 bytes, described by a group each.
+  void SetLie(std::vector<test::ClaimedGroup> groups) {
+    text_ = test::TextLike(2000);
+    Buffer file;
+    for (size_t i = 0; i < 2; ++i) {
+      const size_t begin = file.size();
+      const auto half = std::span(text_).subspan(1000 * i, 1000);
+      test::Append(&file, EncodeBlock(Profile::kBgzf, 1, half).bytes);
+      groups[i].file_bytes += file.size() - begin;
+    }
+    test::Append(&file, test::MakeTail(file.size(), groups));
+    // A store that has not heard of the file: one of the name was there before.
+    CloseStore();
+    test::WriteFile(base_path(), file);
+    OpenStore();
+  }
+  void ExpectText() {
     Open();
-    Buffer truth = first;
-    test::Append(&truth, second);
-    for (size_t at = 0; at < 2000; at += 50) {
-      const auto read = TryRead(at, 50);
-      if (!read) continue;
-      EXPECT_TRUE(std::equal(read->begin(), read->end(), truth.begin() + at)) << at;
+    EXPECT_EQ(content_->plain_bytes(), text_.size());
+    EXPECT_TRUE(ReadAll() == text_);
+  }
+
+  Buffer text_;
+};
+
+constexpr uint64_t kMinusOne = ~uint64_t{0};
+
+const std::vector<test::ClaimedGroup> kWrongSizes[] = {
+    {{1000, 0}, {0, 0}}, {{0, 0}, {1000, 0}}, {{999, 0}, {1000, 0}},
+    {{1000, 0}, {1001, 0}}, {{2000, 0}, {1000, 0}}};
+
+TEST_F(ContentLies, LyingTailNeverGivesWrongBytes) {
+  for (const auto& groups : std::vector<std::vector<test::ClaimedGroup>>{
+           {{999, 0}, {1001, 0}},
+           {{1001, 0}, {999, 0}},
+           {{0, 0}, {2000, 0}},
+           {{2000, 0}, {0, 0}},
+           {{1000, 1}, {1000, kMinusOne}},
+           {{1000, kMinusOne}, {1000, 1}}}) {
+    for (const size_t step : {50, 1000, 2000}) {
+      for (const bool is_backward : {false, true}) {
+        SetLie(groups);
+        Open();
+        ASSERT_EQ(content_->plain_bytes(), 2000u);
+        for (size_t done = 0; done < 2000; done += step) {
+          const size_t at = is_backward ? 2000 - step - done : done;
+          const auto read = TryRead(at, step);
+          ASSERT_TRUE(read) << at << read.error().message();
+          ASSERT_EQ(read->size(), step);
+          ASSERT_TRUE(std::equal(read->begin(), read->end(), text_.begin() + at)) << at;
+        }
+      }
     }
   }
+}
+
+TEST_F(ContentLies, OverwriteUnderALyingTailKeepsEverythingElse) {
+  for (const auto& groups : std::vector<std::vector<test::ClaimedGroup>>{
+           {{999, 0}, {1001, 0}}, {{0, 0}, {2000, 0}}, {{2000, 0}, {0, 0}}}) {
+    SetLie(groups);
+    Open();
+    Write(1500, test::FromText("changed"));
+    test::Overwrite(&text_, 1500, test::FromText("changed"));
+    Settle();
+    EXPECT_TRUE(Gunzipped() == text_);
+    ExpectText();
+  }
+}
+
+// What stat says of a closed file, the kernel goes by when it is open.
+TEST_F(ContentLies, SizeIsTheOneThatStatTells) {
+  for (const auto& groups : kWrongSizes) {
+    SetLie(groups);
+    const UniqueFd fd(::open(base_path().c_str(), O_RDONLY | O_CLOEXEC));
+    const auto told = ReadPlainSize(*store_, fd.get(), test::StatOf(base_path()));
+    for (int i = 0; i < 2; ++i) {
+      Open();
+      EXPECT_EQ(content_->plain_bytes(), *told);
+      (void)TryRead(0, 4000);
+    }
+  }
+}
+
+TEST_F(ContentLies, WrongSizeIsNoEndOfTheFile) {
+  for (const auto& groups : kWrongSizes) {
+    SetLie(groups);
+    Open();
+    const uint64_t told = groups[0].plain_bytes + groups[1].plain_bytes;
+    bool is_whole = true;
+    for (uint64_t at = 0; at < told; at += 100) {
+      const auto read = TryRead(at, 100);
+      is_whole = is_whole && read;
+      if (!read) continue;
+      ASSERT_LE(at + read->size(), text_.size());
+      ASSERT_TRUE(std::equal(read->begin(), read->end(), text_.begin() + at)) << at;
+    }
+    EXPECT_FALSE(is_whole);
+  }
+}
+
+TEST_F(ContentLies, NothingIsLostByWritingUnderAWrongSize) {
+  for (const auto& groups : kWrongSizes) {
+    SetLie(groups);
+    const Buffer before = Base();
+    Open();
+    (void)content_->Write(10, test::FromText("changed"));
+    EXPECT_FALSE(content_->Settle());
+    content_.reset();
+    EXPECT_TRUE(Base() == before);
+    Open();
+    (void)TryRead(0, 4000);
+    (void)content_->WriteAtEnd(test::FromText("more"));
+    EXPECT_FALSE(content_->Flush());
+    content_.reset();
+    EXPECT_TRUE(Base() == before);
+  }
+}
+
+TEST_F(ContentLies, FileOfAWrongSizeMayBeWrittenAnew) {
+  for (const auto& groups : kWrongSizes) {
+    SetLie(groups);
+    Open();
+    (void)TryRead(0, 4000);
+    Truncate(0);
+    Append(test::FromText("new"));
+    Settle();
+    EXPECT_EQ(Gunzipped(), test::FromText("new"));
+  }
+}
+
+TEST_F(ContentLies, TailThatSaysNothingIsThereCostsNothing) {
+  SetLie({{0, 0}, {0, 0}});
+  ExpectText();
+  Append(test::FromText("more"));
+  Settle();
+  EXPECT_EQ(Gunzipped().size(), 2004u);
 }
 
 }  // namespace

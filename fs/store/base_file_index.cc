@@ -1,0 +1,257 @@
+// Where the index of a base file comes from: a tail, or the members; and what
+// becomes of one that contradicts them.
+#include <spdlog/spdlog.h>
+
+#include <cstring>
+
+#include "fs/store/base_file.h"
+
+namespace gzipfs {
+namespace {
+
+// A file keeps the profile it has; an empty one gets the store's.
+Profile ProfileOf(const Store& store, const FileLayout& layout) {
+  return layout.profile.value_or(store.profile());
+}
+
+uint64_t BlockBytesOf(const Store& store, const FileLayout& layout) {
+  if (ProfileOf(store, layout) == Profile::kBgzf) return kBgzfBlockBytes;
+  if (layout.block_bytes >= kMinLargeBlockBytes) return layout.block_bytes;
+  return std::max(store.block_bytes(), kMinLargeBlockBytes);
+}
+
+// Files whose tails were found to lie, in the store's cache: what is kept there
+// may be forgotten, and then it is found again. No base has this id.
+constexpr uint64_t kDoubtId = 0;
+
+// A file as it was when its tail was found to lie.
+struct Doubt {
+  uint64_t dev;
+  uint64_t ino;
+  uint64_t file_bytes;
+  uint64_t mtime_sec;
+  uint64_t mtime_nsec;
+
+  explicit Doubt(const struct stat& attributes)
+      : dev(attributes.st_dev),
+        ino(attributes.st_ino),
+        file_bytes(static_cast<uint64_t>(attributes.st_size)),
+        mtime_sec(static_cast<uint64_t>(attributes.st_mtim.tv_sec)),
+        mtime_nsec(static_cast<uint64_t>(attributes.st_mtim.tv_nsec)) {}
+
+  uint64_t key() const {
+    uint64_t key = 0;
+    for (uint64_t part : {dev, ino, file_bytes, mtime_sec, mtime_nsec}) {
+      key = (key ^ part) * 0x9e3779b97f4a7c15;
+    }
+    return key;
+  }
+  void Keep(BlockCache& cache) const {
+    auto bytes = std::make_shared<std::vector<std::byte>>(sizeof(*this));
+    std::memcpy(bytes->data(), this, sizeof(*this));
+    cache.Put(kDoubtId, key(), std::move(bytes));
+  }
+  bool IsKept(BlockCache& cache) const {
+    const CachedBlock bytes = cache.Get(kDoubtId, key());
+    return bytes && bytes->size() == sizeof(*this) &&
+           std::memcmp(bytes->data(), this, sizeof(*this)) == 0;
+  }
+};
+
+}  // namespace
+
+bool BaseFile::IsTailDoubted(Store& store, const struct stat& attributes) {
+  return Doubt(attributes).IsKept(store.cache());
+}
+
+Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, TailTrust trust) {
+  Result<struct stat> attributes = store.ops().Stat(fd.get());
+  if (!attributes) return Fail(attributes.error());
+  const uint64_t file_bytes = static_cast<uint64_t>(attributes->st_size);
+  const FileSource source(store.ops(), fd.get(), file_bytes);
+  const bool is_doubted = IsTailDoubted(store, *attributes);
+  Result<FileLayout> layout = is_doubted ? ScanLayout(source) : ReadLayout(source);
+  if (!layout) return Fail(layout.error());
+  if (is_doubted) {
+    const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, file_bytes);
+    if (!tail) return Fail(tail.error());
+    if (*tail) layout->told_plain_bytes = (*tail)->plain_bytes;
+  }
+  std::unique_ptr<BaseFile> base(
+      new BaseFile(store, std::move(fd), std::move(*layout), file_bytes, trust));
+  base->ProveOneGroup();
+  return base;
+}
+
+BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes,
+                   TailTrust trust)
+    : store_(store),
+      fd_(std::move(fd)),
+      profile_(ProfileOf(store, layout)),
+      block_bytes_(BlockBytesOf(store, layout)),
+      is_conforming_(layout.is_conforming),
+      base_id_(store.cache().NewBaseId()),
+      index_(std::move(layout.index)),
+      index_id_(store.cache().NewBaseId()),
+      index_state_(layout.has_tail && trust == TailTrust::kNone ? IndexState::kClaimed
+                                                                : IndexState::kProven),
+      foreign_(std::make_shared<const std::vector<MemberInfo>>(std::move(layout.foreign))),
+      wrong_plain_bytes_(layout.told_plain_bytes),
+      rest_(layout.rest),
+      foreign_source_(store.ops(), fd_.get(), file_bytes),
+      foreign_reader_(foreign_source_, store.cache()) {
+  if (wrong_plain_bytes_ == index_.plain_bytes()) wrong_plain_bytes_.reset();
+}
+
+BaseFile::~BaseFile() = default;
+
+uint64_t BaseFile::plain_bytes() const {
+  MutexLock lock(mutex_);
+  return wrong_plain_bytes_.value_or(index_.plain_bytes());
+}
+
+bool BaseFile::AcceptSize() {
+  MutexLock lock(mutex_);
+  const bool was_wrong = wrong_plain_bytes_.has_value();
+  wrong_plain_bytes_.reset();
+  return was_wrong;
+}
+
+uint64_t BaseFile::file_bytes() const {
+  MutexLock lock(mutex_);
+  return index_.file_bytes();
+}
+
+std::error_code BaseFile::rest() const {
+  MutexLock lock(mutex_);
+  return rest_;
+}
+
+bool BaseFile::ends_with_tail() const {
+  MutexLock lock(mutex_);
+  return index_.ends_with_tail();
+}
+
+uint64_t BaseFile::index_id() const {
+  MutexLock lock(mutex_);
+  return index_id_;
+}
+
+Result<void> BaseFile::CheckSize() const {
+  MutexLock lock(mutex_);
+  return wrong_plain_bytes_ ? Fail(ESTALE) : Result<void>();
+}
+
+// A file of one group is held against its members as it is opened: the first
+// read or append would walk them anyway, and finds what this has left in
+// walks_. So a wrong size is known before anything is written. Errors are left
+// to that one.
+void BaseFile::ProveOneGroup() {
+  uint64_t before = 0;
+  std::optional<MemberGroup> group;
+  {
+    MutexLock lock(mutex_);
+    if (index_state_ != IndexState::kClaimed || !index_.IsOneClosedGroup()) return;
+    before = index_id_;
+    group = index_.GroupAt(0);
+  }
+  const Result<MemberList> members = group->plain_bytes > 0 ? WalkMembers(*group) : MemberList();
+  if (!members && members.error().category() == DataErrorCategory()) (void)Mend(before);
+  MutexLock lock(mutex_);
+  if (members) index_state_ = IndexState::kProven;
+}
+
+// A group of index `index_id` does not fit its members: finds out why, unless
+// somebody else has meanwhile. Afterwards there is another index, or none to
+// be had. Errors are the device's.
+Result<void> BaseFile::Mend(uint64_t index_id) {
+  MutexLock change_lock(change_mutex_);
+  return Rescan(index_id);
+}
+
+Result<void> BaseFile::Rescan(uint64_t index_id) {
+  uint64_t file_bytes = 0;
+  {
+    MutexLock lock(mutex_);
+    if (index_id_ != index_id || index_state_ != IndexState::kClaimed) return {};
+    file_bytes = index_.file_bytes();
+  }
+  Result<FileLayout> layout = ScanLayout(FileSource(store_.ops(), fd_.get(), file_bytes));
+  if (!layout) return Fail(layout.error());
+  if (layout->valid_bytes == file_bytes) {
+    AdoptScan(std::move(*layout));
+    return {};
+  }
+  // Damage, not a lie, or both. The tail leads to what is behind it.
+  MutexLock lock(mutex_);
+  index_state_ = IndexState::kDamaged;
+  return {};
+}
+
+void BaseFile::AdoptScan(FileLayout layout) {
+  const Result<struct stat> attributes = store_.ops().Stat(fd_.get());
+  if (attributes) Doubt(*attributes).Keep(store_.cache());
+  const bool conforms = layout.is_conforming && layout.profile.value_or(profile_) == profile_;
+  const uint64_t found_bytes = layout.index.plain_bytes();
+  uint64_t told_bytes = 0;
+  {
+    MutexLock lock(mutex_);
+    told_bytes = index_.plain_bytes();
+    if (found_bytes != told_bytes) wrong_plain_bytes_ = told_bytes;
+    index_ = std::move(layout.index);
+    index_id_ = store_.cache().NewBaseId();
+    index_state_ = IndexState::kProven;
+    proven_from_ = 0;
+    foreign_ = std::make_shared<const std::vector<MemberInfo>>(std::move(layout.foreign));
+    walks_.clear();
+    walked_members_ = 0;
+    is_conforming_ = conforms;
+  }
+  spdlog::warn("inode {}: the tail contradicts the members ({} plain bytes said, {} found); "
+               "its index is not used",
+               attributes ? attributes->st_ino : 0, told_bytes, found_bytes);
+}
+
+Result<void> BaseFile::Verify() { return VerifyFrom(0); }
+
+// Walks the groups from the one that holds `plain_offset` to the first that is
+// proven already. Their bytes are then what the index says, wherever those
+// before them make it place them.
+Result<void> BaseFile::VerifyFrom(uint64_t plain_offset) {
+  MutexLock change_lock(change_mutex_);
+  uint64_t before = 0;
+  uint64_t end = 0;
+  {
+    MutexLock lock(mutex_);
+    if (wrong_plain_bytes_) return Fail(ESTALE);
+    if (index_state_ != IndexState::kClaimed || plain_offset >= proven_from_) return {};
+    before = index_id_;
+    end = std::min(proven_from_, index_.plain_bytes());
+  }
+  uint64_t first = end;
+  for (uint64_t at = plain_offset; at < end;) {
+    const std::optional<MemberGroup> group = Lookup(at);
+    if (!group) return Fail(DataError::kBadTail);
+    const Result<MemberList> members = WalkMembers(*group);
+    if (!members && members.error().category() == std::system_category()) {
+      return Fail(members.error());
+    }
+    if (!members) {
+      GZIPFS_TRY(Rescan(before));
+      return CheckSize();
+    }
+    first = std::min(first, group->plain_offset);
+    at = group->plain_offset + group->plain_bytes;
+  }
+  MutexLock lock(mutex_);
+  proven_from_ = first;
+  if (first == 0) index_state_ = IndexState::kProven;
+  return {};
+}
+
+std::optional<MemberGroup> BaseFile::FindGroup(uint64_t plain_offset) {
+  if (!VerifyFrom(plain_offset)) return std::nullopt;
+  return Lookup(plain_offset);
+}
+
+}  // namespace gzipfs
