@@ -6,38 +6,51 @@
 
 namespace gzipfs {
 
+// A file of one group, whose short tail does not count its members, gets them
+// counted, so that the group and the short tail can live on.
+Result<void> BaseFile::ReopenGroup() {
+  std::optional<MemberGroup> group;
+  uint64_t before = 0;
+  {
+    MutexLock lock(mutex_);
+    if (!index_.IsOneClosedGroup() || index_.plain_bytes() == 0) return {};
+    group = index_.GroupAt(0);
+    before = index_id_;
+  }
+  const Result<MemberList> members = WalkMembers(*group);
+  if (!members) {
+    if (members.error().category() == DataErrorCategory()) GZIPFS_TRY(Rescan(before));
+    GZIPFS_TRY(CheckSize());
+    return index_id() == before ? Fail(members.error()) : Result<void>();
+  }
+  MutexLock lock(mutex_);
+  index_.ReopenLastGroup((*members)->size());
+  return {};
+}
+
 // Before the first append: what is left of a torn write goes, as does the tail
-// of an empty file. A file of one group, whose short tail does not count its
-// members, gets them counted, so that the group and the short tail can live on.
+// of an empty file.
 Result<void> BaseFile::PrepareAppend() {
   GZIPFS_TRY(CheckSize());
+  GZIPFS_TRY(ReopenGroup());
   // Found to have foreign members after it was opened.
   if (!is_conforming_) return Fail(ESTALE);
-  std::optional<MemberGroup> group;
   std::error_code rest;
   uint64_t end = 0;
   bool has_dead_start = false;
   {
     MutexLock lock(mutex_);
-    if (index_.IsOneClosedGroup()) group = index_.GroupAt(0);
     rest = rest_;
     if (index_.plain_bytes() == 0) {
       // No tail is believed that says so of a file with members before it.
       has_dead_start = index_.file_bytes() > 0;
       index_ = MemberIndex();
-      group.reset();
     }
     end = index_.file_bytes();
   }
   if (rest || has_dead_start) GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
-  Result<MemberList> members;
-  if (group) {
-    members = WalkMembers(*group);
-    if (!members) return Fail(members.error());
-  }
   MutexLock lock(mutex_);
   rest_ = {};
-  if (group) index_.ReopenLastGroup((*members)->size());
   return {};
 }
 

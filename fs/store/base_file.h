@@ -6,11 +6,11 @@
 // readers: the Content's base lock sees to that.
 //
 // The index is *proven* when the members were looked at, and *claimed* when it
-// comes from the tail of a file of more than one group, because looking would
-// cost a read for each member. A claimed index is held against the members
-// group by group, as they are needed. Where it contradicts them the file is
-// scanned, once, and the index found takes its place: the tail cost time, and
-// the reads go on with the right bytes. What that cannot mend:
+// comes from a tail, because looking costs a read for each member. A claimed
+// index is held against the members group by group, as they are needed. Where
+// it contradicts them the file is scanned, once, and the index found takes its
+// place: the tail cost time, and the reads go on with the right bytes. What that
+// cannot mend:
 //  - A read believes the groups before the one it needs. A tail with all its
 //    checksums right that shifts them, and fits where it is looked at, is seen
 //    through by a read from front to back and by Verify. What is cut off is
@@ -142,7 +142,6 @@ class BaseFile {
 
   // base_file_index.cc
   Result<void> VerifyFrom(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
-  void ProveOneGroup() EXCLUDES(change_mutex_, mutex_);
   Result<void> Mend(uint64_t index_id) EXCLUDES(change_mutex_, mutex_);
   Result<void> Rescan(uint64_t index_id) REQUIRES(change_mutex_) EXCLUDES(mutex_);
   void AdoptScan(FileLayout layout) REQUIRES(change_mutex_) EXCLUDES(mutex_);
@@ -165,6 +164,7 @@ class BaseFile {
                            std::span<std::byte> out);
 
   // base_file.cc
+  Result<void> ReopenGroup() REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> PrepareAppend() REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) REQUIRES(change_mutex_);
 

@@ -77,10 +77,8 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
     if (!tail) return Fail(tail.error());
     if (*tail) layout->told_plain_bytes = (*tail)->plain_bytes;
   }
-  std::unique_ptr<BaseFile> base(
+  return std::unique_ptr<BaseFile>(
       new BaseFile(store, std::move(fd), std::move(*layout), file_bytes, trust));
-  base->ProveOneGroup();
-  return base;
 }
 
 BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes,
@@ -140,25 +138,6 @@ uint64_t BaseFile::index_id() const {
 Result<void> BaseFile::CheckSize() const {
   MutexLock lock(mutex_);
   return wrong_plain_bytes_ ? Fail(ESTALE) : Result<void>();
-}
-
-// A file of one group is held against its members as it is opened: the first
-// read or append would walk them anyway, and finds what this has left in
-// walks_. So a wrong size is known before anything is written. Errors are left
-// to that one.
-void BaseFile::ProveOneGroup() {
-  uint64_t before = 0;
-  std::optional<MemberGroup> group;
-  {
-    MutexLock lock(mutex_);
-    if (index_state_ != IndexState::kClaimed || !index_.IsOneClosedGroup()) return;
-    before = index_id_;
-    group = index_.GroupAt(0);
-  }
-  const Result<MemberList> members = group->plain_bytes > 0 ? WalkMembers(*group) : MemberList();
-  if (!members && members.error().category() == DataErrorCategory()) (void)Mend(before);
-  MutexLock lock(mutex_);
-  if (members) index_state_ = IndexState::kProven;
 }
 
 // A group of index `index_id` does not fit its members: finds out why, unless

@@ -3,7 +3,6 @@
 #include "fs/store/content.h"
 
 #include <fcntl.h>
-#include <algorithm>
 #include <spdlog/spdlog.h>
 
 #include "fs/store/content_impl.h"
@@ -75,9 +74,9 @@ void ContentImpl::ForbidWrites(std::error_code why) {
 // file finds it whole in the store after his close.
 bool ContentImpl::IsOnlyAppended() const {
   if (base_limit_ < base_plain_ || plain_bytes_ == base_plain_ || has_redo_) return false;
-  return std::all_of(blocks_.begin(), blocks_.end(), [this](const auto& entry) {
-    return BlockStart(entry.first) + entry.second->FirstByte() >= base_plain_;
-  });
+  const auto block = blocks_.begin();  // a block behind it begins behind the base's end, too
+  return block == blocks_.end() ||
+         BlockStart(block->first) + block->second->FirstByte() >= base_plain_;
 }
 
 Result<void> ContentImpl::Flush() {

@@ -131,7 +131,7 @@ Result<void> ContentImpl::ReplaceBase(const Snapshot& snapshot, UniqueFd image,
   if (!attributes) return Fail(attributes.error());
   const Result<BaseIdentity> identity = IdentityOf(ops, image.get());
   if (!identity) return Fail(identity.error());
-  Result<std::unique_ptr<BaseFile>> base = BaseFile::Open(store_, std::move(image));
+  auto base = BaseFile::Open(store_, std::move(image), TailTrust::kOwn);
   if (!base) return Fail(base.error());
   MutexLock log_lock(log_mutex_);
   LogBatch batch;

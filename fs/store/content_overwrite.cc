@@ -95,7 +95,7 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     return Fail(ENOSPC);
   }
   Result<std::unique_ptr<BaseFile>> base = Fail(EIO);
-  if (copied) base = BaseFile::Open(store_, std::move(*fd));
+  if (copied) base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn);
   if (!base) {
     return ReadFromImage(snapshot, std::move(image), image_name,
                          copied ? base.error() : copied.error());
@@ -123,7 +123,7 @@ Result<void> ContentImpl::ReadFromImage(const Snapshot& snapshot, UniqueFd image
                                         const std::string& image_name, std::error_code why) {
   spdlog::error("{} was overwritten in part ({}); the next mount tries again, from {}/image/{}",
                 place_.Describe(), why.message(), kPrivateDirName, image_name);
-  if (Result<std::unique_ptr<BaseFile>> base = BaseFile::Open(store_, std::move(image))) {
+  if (auto base = BaseFile::Open(store_, std::move(image), TailTrust::kOwn)) {
     AdoptBase(snapshot, std::move(*base), true);
   }
   MutexLock lock(mutex_);

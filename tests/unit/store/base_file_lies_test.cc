@@ -155,21 +155,21 @@ TEST_P(EveryLie, MayBeTruncatedToNothing) {
   EXPECT_EQ(Gunzipped(), test::FromText("new"));
 }
 
-// --- Files that are looked at when they are opened --------------------------------------
+// --- Other files ----------------------------------------------------------------------
 
-TEST_F(BaseFileLies, WrongSizeOfAFileOfOneGroupIsKnownFromTheStart) {
+TEST_F(BaseFileLies, WrongSizeOfAFileOfOneGroupIsKnownBeforeItIsWrittenTo) {
   for (uint64_t said : {1u, 11'999u, 12'001u, 1'000'000u}) {
     Buffer file = members_;
     test::Append(&file, test::MakeTail(file.size(), {}, said, 0));
     test::WriteFile(base_path(), file);
+    EXPECT_EQ(AppendText(*OpenUnprepared(), "more").error().value(), ESTALE);
+    EXPECT_TRUE(Base() == file);
     const auto base = OpenUnprepared();
     EXPECT_EQ(base->plain_bytes(), said);
     const uint64_t good_bytes = std::min<uint64_t>(said, plain_.size()) - 1;
     const auto read = ReadBase(*base, 0, good_bytes);
     EXPECT_TRUE(read && IsRight(*read, 0) && read->size() == good_bytes);
     EXPECT_FALSE(ReadBase(*base, 0, said));
-    EXPECT_EQ(AppendText(*base, "more").error().value(), ESTALE);
-    EXPECT_TRUE(Base() == file);
     EXPECT_TRUE(base->AcceptSize());
     ExpectAllRight(*base);
     ASSERT_TRUE(AppendText(*base, "more"));

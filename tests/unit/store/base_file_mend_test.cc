@@ -32,17 +32,18 @@ TEST_F(BaseFileMend, RightTailsCostNoMoreReadsThanWithoutDoubts) {
   EXPECT_EQ(reads, 4);  // the group's headers, the member
   ASSERT_TRUE(ReadBase(*base, 100, 1000));
   EXPECT_EQ(reads, 5);
-  // One group: its members are walked early and not again.
+  // One group: its members are walked once, by whoever comes first.
   Buffer file = members_;
   test::Append(&file, test::MakeTail(file.size(), {}, plain_.size(), 0));
   test::WriteFile(base_path(), file);
   reads = 0;
   base = OpenBase();
-  const int open_reads = reads;
+  EXPECT_EQ(reads, 1);
   ASSERT_TRUE(ReadBase(*base, 0, 100));
-  EXPECT_EQ(reads, open_reads + 1);
+  const int all_reads = reads;
+  EXPECT_LE(all_reads, 2 + static_cast<int>(3 * kGroups));
   ASSERT_TRUE(AppendText(*base, "more"));
-  EXPECT_EQ(reads, open_reads + 1);
+  EXPECT_EQ(reads, all_reads);
   ops_.before = nullptr;
 }
 
