@@ -57,7 +57,10 @@ class StoreFixture : public ::testing::Test {
   explicit StoreFixture(const StoreOptions& options) : options_(options) {}
 
   void SetUp() override { OpenStore(); }
-  void TearDown() override { CloseStore(); }
+  void TearDown() override {
+    ops_.before = nullptr;  // it may refer to variables of the test
+    CloseStore();
+  }
 
   void OpenStore() {
     StoreOptions options = options_;
