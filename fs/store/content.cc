@@ -20,6 +20,7 @@ ContentImpl::ContentImpl(Store& store, std::shared_ptr<BaseFile> base, bool is_w
       plain_bytes_(base_->plain_bytes()),
       base_plain_(plain_bytes_),
       join_from_(plain_bytes_),
+      join_checked_bytes_(base_->file_bytes()),
       base_limit_(plain_bytes_),
       is_modified_(is_new) {}
 
@@ -73,7 +74,7 @@ void ContentImpl::ForbidWrites(std::error_code why) {
 // A foreign file that was only appended to is converted now: who appends to a
 // file finds it whole in the store after his close.
 bool ContentImpl::IsOnlyAppended() const {
-  if (base_limit_ < base_plain_ || plain_bytes_ == base_plain_ || has_redo_) return false;
+  if (base_limit_ < base_plain_ || plain_bytes_ == base_plain_) return false;
   const auto block = blocks_.begin();  // a block behind it begins behind the base's end, too
   return block == blocks_.end() ||
          BlockStart(block->first) + block->second->FirstByte() >= base_plain_;

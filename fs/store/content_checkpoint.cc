@@ -36,9 +36,6 @@ Result<bool> ContentImpl::FindUnlinked() {
 }
 
 Result<void> ContentImpl::Checkpoint() {
-  Result<bool> is_unlinked = FindUnlinked();
-  if (!is_unlinked) return Fail(is_unlinked.error());
-  if (*is_unlinked) return {};
   const std::string image_name = store_.UniqueName();
   Result<UniqueFd> image_fd = store_.ops().OpenAt(store_.image_dir_fd(), image_name.c_str(),
                                                   O_CREAT | O_EXCL | O_RDWR, 0600);
@@ -60,7 +57,7 @@ Result<void> ContentImpl::Checkpoint() {
   (void)store_.ops().UnlinkAt(store_.image_dir_fd(), image_name.c_str(), 0);
   Thaw(snapshot);
   // Its last name may have gone meanwhile.
-  is_unlinked = FindUnlinked();
+  const Result<bool> is_unlinked = FindUnlinked();
   return is_unlinked && *is_unlinked ? Result<void>() : done;
 }
 

@@ -95,6 +95,8 @@ Result<uint64_t> ContentImpl::ComposeFromBase(const Snapshot& snapshot, uint64_t
 }
 
 Result<void> ContentImpl::ComposeImage(const Snapshot& snapshot, ImageWriter& image) {
+  // A tail that lies about what was overwritten would misplace what was not.
+  if (snapshot.base_limit > 0) GZIPFS_TRY(snapshot.base->Verify());
   uint64_t at = 0;
   while (at < snapshot.plain_bytes) {
     const auto next = snapshot.blocks.lower_bound(at / block_bytes_);

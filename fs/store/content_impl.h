@@ -276,6 +276,7 @@ class ContentImpl final : public Content,
   uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base
   uint64_t join_from_ GUARDED_BY(mutex_) = 0;    // members before it are long enough
+  uint64_t join_checked_bytes_ GUARDED_BY(mutex_) = 0;  // stored bytes at the last look
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest
   bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
   bool is_appending_all_ GUARDED_BY(mutex_) = false;  // a flush or settlement is

@@ -16,10 +16,10 @@ namespace {
 
 // A finished block of that many members is left alone.
 constexpr size_t kFewMembers = 4;
-// An unfinished block of that many is not; with their dead tails they take at
-// least that many bytes, below which nobody has to count them.
+// An unfinished block of that many is not. With their dead tails they take about
+// that many bytes: each time that the file has grown by as much, they are counted.
 constexpr size_t kManyMembers = 256;
-constexpr uint64_t kManyMembersBytes = kManyMembers * 100;
+constexpr uint64_t kLookBytes = kManyMembers * 100;
 
 }  // namespace
 
@@ -28,6 +28,7 @@ Result<std::optional<uint64_t>> ContentImpl::FindJoin() {
   std::shared_ptr<BaseFile> base;
   uint64_t from = 0;
   uint64_t end = 0;
+  bool is_finished = false;
   {
     MutexLock lock(mutex_);
     const bool is_settled = mode_ == Mode::kAppend && blocks_.empty() && !appending_ &&
@@ -36,12 +37,10 @@ Result<std::optional<uint64_t>> ContentImpl::FindJoin() {
     from = RoundDown(join_from_, block_bytes_);
     end = base_plain_;
     base = base_;
-  }
-  const bool is_finished = end - from >= block_bytes_;
-  const std::optional<MemberGroup> group = base->FindGroup(from);
-  if (!group) return Fail(DataError::kBadTail);
-  if (!is_finished && base->file_bytes() - group->file_offset < kManyMembersBytes) {
-    return std::optional<uint64_t>();
+    is_finished = end - from >= block_bytes_;
+    const uint64_t checked = std::exchange(join_checked_bytes_, base->file_bytes());
+    const bool is_due = join_checked_bytes_ / kLookBytes != checked / kLookBytes;
+    if (!is_finished && !is_due) return std::optional<uint64_t>();
   }
   const auto members = base->Members(from, std::min(end, from + block_bytes_));
   if (!members) return Fail(members.error());

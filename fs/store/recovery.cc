@@ -259,11 +259,7 @@ Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   if (fd) {
     place.Hold(store_.ops(), store_.root_fd());
     auto content = OpenContent(store_, std::move(*fd), true, false, place);
-    // An image with the name that the next one gets may have been left here by
-    // an earlier recovery; the one after that gets another.
-    do {
-      settled = content ? (*content)->Settle() : Fail(content.error());
-    } while (content && !settled && settled.error().value() == EEXIST);
+    settled = content ? (*content)->Settle() : Fail(content.error());
   }
   if (!settled) {
     keeps_all_images_ = true;  // its log may have announced one just now

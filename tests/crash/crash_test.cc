@@ -70,12 +70,9 @@ TEST(Crash, CheckpointByReplacement) {
   CrashEverywhere(script);
 }
 
-// What is synced while the image is made goes to a log of the new base.
-TEST(Crash, SyncDuringReplacement) {
-  Script script(Options());
-  script.Make(TextLike(3 * kBlock));
-  script.Begin();
-  script.Write(kBlock + 10, FromText("overwritten"));
+// What is synced while the image is made goes to a log for the time after.
+void SyncDuringCheckpoint(Script& script) {
+  script.Write(kBlock + 10, Noise(3000));
   script.Sync();
   script.Interpose(Call::kSyncData, "image/", [&script] {
     script.Write(kBlock + 15, FromText("in the meantime"));
@@ -88,6 +85,13 @@ TEST(Crash, SyncDuringReplacement) {
   script.Sync();
   script.Settle();
   CrashEverywhere(script);
+}
+
+TEST(Crash, SyncDuringReplacement) {
+  Script script(Options());
+  script.Make(TextLike(3 * kBlock));
+  script.Begin();
+  SyncDuringCheckpoint(script);
 }
 
 TEST(Crash, CheckpointByOverwriting) {
@@ -112,19 +116,7 @@ TEST(Crash, SyncDuringOverwriting) {
   script.Make(TextLike(3 * kBlock));
   script.Begin();
   script.Link("link.gz");
-  script.Write(kBlock + 10, Noise(3000));
-  script.Sync();
-  script.Interpose(Call::kSyncData, "image/", [&script] {
-    script.Write(kBlock + 15, FromText("in the meantime"));
-    script.Append(TextLike(2000, 6));
-    script.Sync();
-  });
-  script.Settle();
-  EXPECT_TRUE(script.was_interposed());
-  script.Write(5, FromText("afterwards"));
-  script.Sync();
-  script.Settle();
-  CrashEverywhere(script);
+  SyncDuringCheckpoint(script);
 }
 
 TEST(Crash, CutAndGrown) {
