@@ -28,10 +28,23 @@ Result<void> BaseFile::ReopenGroup() {
   return {};
 }
 
+// Were the cut lost in a power cut and what is written behind it were not, the rest
+// of the disk's block would be of one and the other: neither the file from before
+// the cut nor the one after it could be had.
+Result<void> BaseFile::SyncCut() {
+  if (cut_error_) return Fail(cut_error_);
+  if (!std::exchange(has_loose_cut_, false)) return {};
+  const Result<void> synced = store_.ops().SyncData(fd_.get());
+  if (!synced) cut_error_ = synced.error();
+  return synced;
+}
+
 // Before the first append: what is left of a torn write goes, as does the tail
 // of an empty file.
 Result<void> BaseFile::PrepareAppend() {
+  GZIPFS_TRY(CheckUnchanged());
   GZIPFS_TRY(CheckSize());
+  GZIPFS_TRY(SyncCut());
   GZIPFS_TRY(ReopenGroup());
   // Found to have foreign members after it was opened.
   if (!is_conforming_) return Fail(ESTALE);
@@ -48,7 +61,10 @@ Result<void> BaseFile::PrepareAppend() {
     }
     end = index_.file_bytes();
   }
-  if (rest || has_dead_start) GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
+  if (rest || has_dead_start) {
+    const BaseWatch::OwnChange change(watch_);
+    GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
+  }
   MutexLock lock(mutex_);
   rest_ = {};
   return {};
@@ -59,6 +75,8 @@ Result<void> BaseFile::PrepareAppend() {
 Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
   const uint64_t end = file_bytes();
   if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
+  const BaseWatch::OwnChange change(watch_);
+  store_.NoteBaseWrite();
   Result<void> written = store_.ops().WriteVectorAt(fd_.get(), end, parts);
   if (!written) (void)store_.ops().Truncate(fd_.get(), end);
   return written;
@@ -170,7 +188,13 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
       if (member.file_offset < file_offset) kept.push_back(member);
     }
   }
+  GZIPFS_TRY(CheckUnchanged());
+  const BaseWatch::OwnChange change(watch_);
   GZIPFS_TRY(store_.ops().Truncate(fd_.get(), file_offset));
+  {
+    MutexLock change_lock(change_mutex_);
+    has_loose_cut_ = file_offset > 0;
+  }
   base_id_ = store_.cache().NewBaseId();
   const auto is_kept = [file_offset](const MemberInfo& member) {
     return member.file_offset < file_offset;
@@ -191,6 +215,12 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   index_.CutAt(file_offset);
   for (const MemberInfo& member : kept) index_.Append(member.plain_bytes, member.member_bytes);
   return {};
+}
+
+Result<void> BaseFile::SetTimes(const timespec times[2]) {
+  GZIPFS_TRY(CheckUnchanged());
+  const BaseWatch::OwnChange change(watch_);
+  return store_.ops().SetTimes(fd_.get(), times);
 }
 
 Result<BaseRest> BaseFile::Rest() {

@@ -38,6 +38,7 @@
 #include "codec/member.h"
 #include "codec/member_index.h"
 #include "fs/store/base_rest.h"
+#include "fs/store/base_watch.h"
 #include "fs/store/foreign_reader.h"
 #include "fs/store/store.h"
 #include "fs/sys/file_ops.h"
@@ -66,6 +67,13 @@ class BaseFile {
   static bool IsTailDoubted(Store& store, const struct stat& attributes);
 
   int fd() const { return fd_.get(); }
+  // Around whatever else changes the file's size or times.
+  BaseWatch& watch() { return watch_; }
+  // ESTALE when somebody else has changed the file since it was opened: what is
+  // known of it fits it no longer. Read, and whatever changes the file, look too.
+  Result<void> CheckUnchanged() { return watch_.Check(); }
+  // futimens(3). ESTALE as above.
+  Result<void> SetTimes(const timespec times[2]);
   Profile profile() const { return profile_; }
   uint64_t block_bytes() const { return block_bytes_; }
   // False when some member is foreign: nothing may be appended, the first
@@ -76,6 +84,8 @@ class BaseFile {
   // The size that the tail told, or the members where there is none, and what
   // was appended and cut since. Does not change because the tail turns out to lie.
   uint64_t plain_bytes() const EXCLUDES(mutex_);
+  // Whether that is known to be wrong.
+  bool has_wrong_size() const EXCLUDES(mutex_);
   // Makes plain_bytes() what the members have. For whoever knows that nobody
   // counts on what the tail told. False when that was right, as far as is known.
   bool AcceptSize() EXCLUDES(mutex_);
@@ -138,7 +148,8 @@ class BaseFile {
     MemberList members;
   };
 
-  BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes, TailTrust trust);
+  BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct stat& attributes,
+           TailTrust trust);
 
   // base_file_index.cc
   Result<void> VerifyFrom(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
@@ -166,10 +177,12 @@ class BaseFile {
   // base_file.cc
   Result<void> ReopenGroup() REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> PrepareAppend() REQUIRES(change_mutex_) EXCLUDES(mutex_);
+  Result<void> SyncCut() REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) REQUIRES(change_mutex_);
 
   Store& store_;
   const UniqueFd fd_;
+  BaseWatch watch_;
   const Profile profile_;
   const uint64_t block_bytes_;
   std::atomic<bool> is_conforming_;
@@ -179,6 +192,9 @@ class BaseFile {
   // its place: an appender must not find another one half-way through.
   // Taken before mutex_, never by a reader that finds nothing wrong.
   Mutex change_mutex_;
+
+  bool has_loose_cut_ GUARDED_BY(change_mutex_) = false;  // that a power cut could undo
+  std::error_code cut_error_ GUARDED_BY(change_mutex_);   // why it could not be made durable
 
   mutable Mutex mutex_;
   MemberIndex index_ GUARDED_BY(mutex_);

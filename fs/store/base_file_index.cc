@@ -78,13 +78,14 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
     if (*tail) layout->told_plain_bytes = (*tail)->plain_bytes;
   }
   return std::unique_ptr<BaseFile>(
-      new BaseFile(store, std::move(fd), std::move(*layout), file_bytes, trust));
+      new BaseFile(store, std::move(fd), std::move(*layout), *attributes, trust));
 }
 
-BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_bytes,
+BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct stat& attributes,
                    TailTrust trust)
     : store_(store),
       fd_(std::move(fd)),
+      watch_(store.ops(), fd_.get(), attributes),
       profile_(ProfileOf(store, layout)),
       block_bytes_(BlockBytesOf(store, layout)),
       is_conforming_(layout.is_conforming),
@@ -96,7 +97,7 @@ BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, uint64_t file_b
       foreign_(std::make_shared<const std::vector<MemberInfo>>(std::move(layout.foreign))),
       wrong_plain_bytes_(layout.told_plain_bytes),
       rest_(layout.rest),
-      foreign_source_(store.ops(), fd_.get(), file_bytes),
+      foreign_source_(store.ops(), fd_.get(), static_cast<uint64_t>(attributes.st_size)),
       foreign_reader_(foreign_source_, store.cache()) {
   if (wrong_plain_bytes_ == index_.plain_bytes()) wrong_plain_bytes_.reset();
 }
@@ -106,6 +107,11 @@ BaseFile::~BaseFile() = default;
 uint64_t BaseFile::plain_bytes() const {
   MutexLock lock(mutex_);
   return wrong_plain_bytes_.value_or(index_.plain_bytes());
+}
+
+bool BaseFile::has_wrong_size() const {
+  MutexLock lock(mutex_);
+  return wrong_plain_bytes_.has_value();
 }
 
 bool BaseFile::AcceptSize() {
@@ -198,6 +204,7 @@ Result<void> BaseFile::Verify() { return VerifyFrom(0); }
 // before them make it place them.
 Result<void> BaseFile::VerifyFrom(uint64_t plain_offset) {
   MutexLock change_lock(change_mutex_);
+  GZIPFS_TRY(CheckUnchanged());
   uint64_t before = 0;
   uint64_t end = 0;
   {

@@ -135,6 +135,8 @@ Result<void> BaseFile::Read(uint64_t plain_offset, std::span<std::byte> out) {
   for (;;) {
     const uint64_t before = index_id();
     Result<void> done = ReadBy(before, plain_offset, out);
+    // Bytes of another file at the old places would look like bad members, or good ones.
+    if (const Result<void> unchanged = CheckUnchanged(); !unchanged) return unchanged;
     if (done) done = CheckEnd(plain_offset + out.size());
     if (index_id() == before) return done;
   }

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "fs/store/content_impl.h"
+#include "fs/store/quarantine.h"
 
 namespace gzipfs {
 
@@ -92,6 +93,7 @@ Result<void> ContentImpl::Flush() {
       return Settle();
     }
   }
+  GZIPFS_TRY(CheckBase());
   MutexLock settle_lock(settle_mutex_);
   const DirtyBudget::Settling settling(store_.budget());
   GZIPFS_TRY(SettleAppended());
@@ -115,6 +117,7 @@ Result<void> ContentImpl::Settle() {
     MutexLock lock(mutex_);
     if (sticky_error_) return Fail(sticky_error_);
   }
+  GZIPFS_TRY(CheckBase());
   if (!NeedsCheckpoint()) {
     GZIPFS_TRY(SettleAppended());
     // A write may have made the file logged half-way through.
@@ -130,6 +133,7 @@ bool ContentImpl::NeedsCheckpoint() const {
 }
 
 Result<void> ContentImpl::Sync() {
+  GZIPFS_TRY(CheckBase());
   for (bool done = false; !done;) {
     bool is_logged = false;
     {
@@ -166,6 +170,11 @@ Result<bool> ContentImpl::SyncAppended() {
   return Fail(synced.error());
 }
 
+bool ContentImpl::HasWrongSize() const {
+  MutexLock lock(mutex_);
+  return base_->has_wrong_size();
+}
+
 bool ContentImpl::IsSettled() const {
   MutexLock lock(mutex_);
   if (is_unlinked_ || !is_modified_) return true;
@@ -193,7 +202,7 @@ Result<void> ContentImpl::SetTimes(std::optional<timespec> atime, std::optional<
     if (mtime) mtime_ = mtime;
     base = base_;
   }
-  return store_.ops().SetTimes(base->fd(), times);
+  return base->SetTimes(times);
 }
 
 Result<struct stat> ContentImpl::StatBase() const {
@@ -243,8 +252,14 @@ Result<void> LoadLeftLog(Store& store, ContentImpl& content, uint64_t base_ino,
   const Result<bool> fits = content.IsBaseOfLog(*summary);
   if (!fits) return Fail(fits.error());
   if (!*fits) {
-    spdlog::error("{}: does not fit its log, {}/log/{}", place.Describe(), kPrivateDirName, name);
-    return Fail(ESTALE);
+    spdlog::error("{}: changed behind the mount, does not fit its log {}/log/{}",
+                  place.Describe(), kPrivateDirName, name);
+    if (!goes_on) return Fail(ESTALE);
+    const Result<std::string> kept = QuarantineLog(store, name);
+    if (!kept) return Fail(kept.error());
+    spdlog::error("{}: the log is kept as {}", place.Describe(), *kept);
+    store.logs().Remove(base_ino);
+    return {};
   }
   const bool resumes = goes_on && !summary->is_damaged;
   if (summary->has_commit) {
@@ -279,6 +294,7 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
   Result<std::unique_ptr<BaseFile>> opened = BaseFile::Open(store, std::move(fd));
   if (!opened) return Fail(opened.error());
   std::shared_ptr<BaseFile> base = std::move(*opened);
+  base->AcceptSize();  // whoever was told another one compares
   const std::error_code rest = base->rest();
   std::error_code write_error;
   Result<BaseRest> kind = base->Rest();
@@ -310,10 +326,13 @@ Result<uint64_t> ReadPlainSize(Store& store, int fd, const struct stat& base) {
   const auto stored_bytes = static_cast<uint64_t>(base.st_size);
   if (stored_bytes == 0) return 0;
   const FileSource source(ops, fd, stored_bytes);
-  Result<std::optional<TailSummary>> tail = ReadTailSummary(source, stored_bytes);
-  if (!tail) return Fail(tail.error());
-  if (*tail) return (*tail)->plain_bytes;
-  Result<FileLayout> layout = ReadLayout(source);
+  const bool is_doubted = BaseFile::IsTailDoubted(store, base);
+  if (!is_doubted) {
+    const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, stored_bytes);
+    if (!tail) return Fail(tail.error());
+    if (*tail) return (*tail)->plain_bytes;
+  }
+  Result<FileLayout> layout = is_doubted ? ScanLayout(source) : ReadLayout(source);
   if (!layout) return Fail(layout.error());
   const uint64_t plain_bytes = layout->index.plain_bytes();
   if (plain_bytes > 0) return plain_bytes;

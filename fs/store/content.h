@@ -42,6 +42,11 @@ class BasePlace {
   virtual Result<void> WithPlace(
       const std::function<Result<void>(int dir_fd, const char* name)>& action) = 0;
 
+  // Whether the base has a name, as far as was told to the place: one that was
+  // taken away behind the mount counts. Called without a lock that is held
+  // while a place is.
+  virtual bool HasName() { return false; }
+
   // The name, for messages to people.
   virtual std::string Describe() const { return "(a file)"; }
 
@@ -96,6 +101,13 @@ class Content {
   // Gives up what is not settled: the base may be opened anew after this. Every
   // call fails from now on.
   virtual void Abandon() = 0;
+  // ESTALE when somebody else has changed the base since it was opened: then for
+  // good, for all who have it open. Reads and all that brings bytes to the base
+  // look for themselves.
+  virtual Result<void> CheckBase() = 0;
+  // Whether plain_bytes() turned out to be wrong, because the base's tail lies:
+  // whoever opens the file anew finds the right size.
+  virtual bool HasWrongSize() const = 0;
   // True when the base is the whole truth.
   virtual bool IsSettled() const = 0;
 

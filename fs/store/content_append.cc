@@ -290,7 +290,7 @@ Result<void> ContentImpl::RestoreTimes() {
     needs_times_ = false;
     base = base_;
   }
-  return store_.ops().SetTimes(base->fd(), times);
+  return base->SetTimes(times);
 }
 
 Result<void> ContentImpl::SettleAppended() {

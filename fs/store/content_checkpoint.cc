@@ -23,18 +23,6 @@ void ContentImpl::Thaw(const Snapshot& snapshot) {
   for (const auto& [index, block] : snapshot.blocks) block->is_frozen = false;
 }
 
-// Nobody can open a base without a name again: there is nothing to keep.
-Result<bool> ContentImpl::FindUnlinked() {
-  Result<struct stat> attributes = StatBase();
-  if (!attributes) return Fail(attributes.error());
-  if (attributes->st_nlink > 0) return false;
-  MutexLock log_lock(log_mutex_);
-  (void)DropLog();
-  MutexLock lock(mutex_);
-  is_unlinked_ = true;
-  return true;
-}
-
 Result<void> ContentImpl::Checkpoint() {
   const std::string image_name = store_.UniqueName();
   Result<UniqueFd> image_fd = store_.ops().OpenAt(store_.image_dir_fd(), image_name.c_str(),
@@ -69,6 +57,7 @@ Result<void> ContentImpl::InstallImage(const Snapshot& snapshot, UniqueFd image,
     Result<struct stat> found = store_.ops().StatAt(dir_fd, name);
     if (!found) return Fail(found.error());
     if (found->st_ino != base->st_ino || found->st_dev != base->st_dev) return Fail(ESTALE);
+    GZIPFS_TRY(snapshot.base->CheckUnchanged());
     Result<bool> same_attributes = ReproduceAttributes(snapshot.base->fd(), image.get());
     if (!same_attributes) return Fail(same_attributes.error());
     const CheckpointPlan plan = PlanCheckpoint(

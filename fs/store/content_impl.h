@@ -46,6 +46,8 @@ class ContentImpl final : public Content,
   Result<void> Settle() override;
   Result<void> CompleteEnd() override;
   void Abandon() override;
+  Result<void> CheckBase() override;
+  bool HasWrongSize() const override;
   bool IsSettled() const override;
   uint64_t plain_bytes() const override;
   std::optional<timespec> pending_mtime() const override;
@@ -118,6 +120,8 @@ class ContentImpl final : public Content,
   void CollectRange(const BlockMap& blocks, uint64_t plain_offset, std::span<std::byte> out,
                     uint64_t base_limit, std::vector<PendingRead>& pending) const
       REQUIRES(mutex_);
+  Result<size_t> ReadLayers(uint64_t plain_offset, std::span<std::byte> out)
+      EXCLUDES(base_lock_, mutex_);
   Result<void> Fetch(BaseFile& base, std::span<PendingRead> pending);
   Result<void> FetchLogged(const PendingRead& pending);
   static Result<EncodedBlock> FetchMembers(const DirtyBlock& logged);
@@ -202,6 +206,9 @@ class ContentImpl final : public Content,
   Result<void> JoinMembers(uint64_t from) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
   Result<void> CutForJoin(BaseFile& base, uint64_t from) REQUIRES(settle_mutex_, log_mutex_)
       EXCLUDES(mutex_);
+  // content_stale.cc
+  void SetLogAside() REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<bool> FindUnlinked() EXCLUDES(log_mutex_, mutex_);
   // content_replay.cc
   Result<void> ApplyRecord(const LogRecord& record) EXCLUDES(mutex_);
 
@@ -210,7 +217,6 @@ class ContentImpl final : public Content,
   // content_checkpoint.cc
   bool NeedsCheckpoint() const EXCLUDES(mutex_);
   Result<void> Checkpoint() REQUIRES(settle_mutex_) EXCLUDES(mutex_);
-  Result<bool> FindUnlinked() EXCLUDES(mutex_);
   Snapshot TakeSnapshot() EXCLUDES(mutex_);
   void Thaw(const Snapshot& snapshot) EXCLUDES(mutex_);
   Result<void> InstallImage(const Snapshot& snapshot, UniqueFd image, const std::string& image_name)
@@ -292,6 +298,7 @@ class ContentImpl final : public Content,
   std::error_code append_error_ GUARDED_BY(mutex_);  // of the last try; the next one may succeed
   std::error_code sticky_error_ GUARDED_BY(mutex_);  // final
   bool image_is_content_ GUARDED_BY(mutex_) = false;  // of an overwrite that failed half-way
+  bool is_stale_ GUARDED_BY(mutex_) = false;  // the base was changed from outside
   bool is_unlinked_ GUARDED_BY(mutex_) = false;   // found without a name when it should settle
   std::optional<timespec> mtime_ GUARDED_BY(mutex_);
 };

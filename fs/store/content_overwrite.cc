@@ -87,6 +87,7 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     return announced;
   }
   ExclusiveLock base_lock(base_lock_);
+  const BaseWatch::OwnChange change(snapshot.base->watch());
   const Result<bool> copied =
       CopyImage(image.get(), base_fd, static_cast<uint64_t>(old_base->st_size));
   if (copied && !*copied) {

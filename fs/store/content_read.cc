@@ -99,6 +99,12 @@ Result<void> ContentImpl::Fetch(BaseFile& base, std::span<PendingRead> pending) 
 }
 
 Result<size_t> ContentImpl::Read(uint64_t plain_offset, std::span<std::byte> out) {
+  const Result<size_t> count = ReadLayers(plain_offset, out);
+  if (!count && count.error().value() == ESTALE) (void)CheckBase();  // tells why
+  return count;
+}
+
+Result<size_t> ContentImpl::ReadLayers(uint64_t plain_offset, std::span<std::byte> out) {
   SharedLock base_lock(base_lock_);
   std::vector<PendingRead> pending;
   std::shared_ptr<BaseFile> base;

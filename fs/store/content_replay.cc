@@ -73,6 +73,8 @@ Result<void> ContentImpl::LoadLog(const LogSummary& summary, UniqueFd log_fd,
   is_replaying_ = false;
   if (!replayed) return replayed;
   has_redo_ = redo_ != nullptr;
+  // Whatever the log says is a change: 0 would say that nothing is in it.
+  change_count_ = std::max<uint64_t>(change_count_, 1);
   logged_change_count_ = change_count_;
   logged_plain_bytes_ = plain_bytes_;
   logged_mtime_ = mtime_;

@@ -7,18 +7,18 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "codec/member_index.h"
 #include "fs/store/content.h"
 #include "fs/store/log_reader.h"
+#include "fs/store/power_cut.h"
+#include "fs/store/quarantine.h"
 #include "fs/store/recovery_places.h"
 #include "fs/store/redo_log.h"
-#include "fs/sys/at.h"
 
 namespace gzipfs {
 namespace {
-
-constexpr char kQuarantineDirName[] = "quarantine";
 
 // A log as it was found.
 struct FoundLog {
@@ -27,6 +27,10 @@ struct FoundLog {
   uint64_t log_bytes = 0;
   Result<LogSummary> summary = Fail(ENOENT);
 };
+
+bool IsOlder(const timespec& time, const std::optional<timespec>& than) {
+  return than && std::tie(time.tv_sec, time.tv_nsec) < std::tie(than->tv_sec, than->tv_nsec);
+}
 
 class Recovery {
  public:
@@ -50,6 +54,8 @@ class Recovery {
   Result<void> LeaveUnread(const FoundLog& log, const RecoveryPlace& place, std::error_code error);
   Result<bool> IsBaseAt(const RecoveryPlace& place, const LogSummary& summary);
   Result<void> CompleteEnds();
+  Result<void> CompleteEnd(RecoveryPlace& place);
+  Result<void> CutLostPages(const RecoveryPlace& place, int fd);
   Result<void> RemoveImages();
 
   Store& store_;
@@ -115,14 +121,10 @@ Result<void> Recovery::Remove(const std::string& name) {
 }
 
 Result<void> Recovery::Quarantine(const FoundLog& log, const std::string& why) {
-  const std::string kept_name = fmt::format("{}.{}", log.name, FileClockNow().tv_sec);
-  const Result<UniqueFd> dir = store_.OpenPrivateDir(kQuarantineDirName);
-  if (!dir) return Fail(dir.error());
-  GZIPFS_TRY(store_.ops().RenameAt(store_.log_dir_fd(), log.name.c_str(), dir->get(),
-                                   kept_name.c_str(), 0));
+  const Result<std::string> kept = QuarantineLog(store_, log.name);
+  if (!kept) return Fail(kept.error());
   ++report_.quarantined;
-  watcher_.say(fmt::format("{}: its log is kept as {}/{}/{}", why, kPrivateDirName,
-                           kQuarantineDirName, kept_name));
+  watcher_.say(fmt::format("{}: its log is kept as {}", why, *kept));
   return {};
 }
 
@@ -278,20 +280,52 @@ Result<void> Recovery::CompleteEnds() {
   if (!store_.unclean_since()) return {};
   auto places = FindChangedSince(store_.ops(), store_.root_fd(), *store_.unclean_since(), ".gz");
   if (!places) return Fail(places.error());
-  for (RecoveryPlace& place : *places) {
-    auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
-    const auto before = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
-    if (!before) continue;
-    const FileSource source(store_.ops(), fd->get(), static_cast<uint64_t>(before->st_size));
-    if (const auto tail = ReadTailSummary(source, source.Size()); tail && *tail) continue;
-    const auto content = OpenContent(store_, std::move(*fd), true, false, place);
-    // What is damaged otherwise stays as it is, and so does what is no gzip file.
-    if (!content || !(*content)->CompleteEnd()) continue;
-    const auto after = (*content)->StatBase();
-    if (!after || after->st_size == before->st_size) continue;
-    ++report_.completed;
-    watcher_.say(fmt::format("completed {}, which was being written", place.path()));
+  for (size_t i = 0; i < places->size(); ++i) {
+    watcher_.progress(i, places->size());
+    GZIPFS_TRY(CompleteEnd((*places)[i]));
   }
+  return {};
+}
+
+// What cannot be opened or is damaged otherwise stays as it is, and so does what
+// is no gzip file.
+Result<void> Recovery::CompleteEnd(RecoveryPlace& place) {
+  auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
+  if (fd && store_.is_after_power_cut()) GZIPFS_TRY(CutLostPages(place, fd->get()));
+  const auto before = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
+  if (!before) return {};
+  const FileSource source(store_.ops(), fd->get(), static_cast<uint64_t>(before->st_size));
+  if (const auto tail = ReadTailSummary(source, source.Size()); tail && *tail) return {};
+  const auto content = OpenContent(store_, std::move(*fd), true, false, place);
+  if (!content || !(*content)->CompleteEnd()) return {};
+  const auto after = (*content)->StatBase();
+  if (!after || after->st_size == before->st_size) return {};
+  ++report_.completed;
+  watcher_.say(fmt::format("completed {}, which was being written", place.path()));
+  return {};
+}
+
+// What is cut off is durable elsewhere before it goes.
+Result<void> Recovery::CutLostPages(const RecoveryPlace& place, int fd) {
+  FileOps& ops = store_.ops();
+  const auto base = ops.Stat(fd);
+  if (!base) return Fail(base.error());
+  if (IsOlder(base->st_ctim, store_.synced_since())) return {};
+  const FileSource source(ops, fd, static_cast<uint64_t>(base->st_size));
+  const auto lost = FindLostPages(store_, source);
+  if (!lost) return Fail(lost.error());
+  if (!*lost) return {};
+  const auto kept = KeepAside(store_, fd, **lost, source.Size(), place.path());
+  if (!kept) {
+    watcher_.say(fmt::format("{} lost pages in a power cut, and stays damaged: what is behind them "
+                             "cannot be kept aside: {}", place.path(), kept.error().message()));
+    return {};
+  }
+  GZIPFS_TRY(ops.Truncate(fd, **lost));
+  GZIPFS_TRY(ops.SyncData(fd));
+  ++report_.cut;
+  watcher_.say(fmt::format("{} lost pages in a power cut that were never synced: cut in front of "
+                           "them; what was behind is kept as {}", place.path(), *kept));
   return {};
 }
 

@@ -13,6 +13,7 @@ struct RecoveryReport {
   size_t recovered = 0;    // files whose log is in their base now
   size_t quarantined = 0;  // logs that fit no file: moved aside, never deleted
   size_t completed = 0;    // files whose torn end was cut off
+  size_t cut = 0;          // files that lost pages in a power cut: what was behind is kept aside
   size_t left = 0;         // logs that stay, and are read when their file is opened
 };
 
@@ -25,9 +26,10 @@ struct RecoveryWatcher {
 };
 
 // Recovers every file that has a log; after a process that did not come to its
-// end also completes the bases it was appending to; then removes what unfinished checkpoints
-// left. May be interrupted anywhere and run again. In a read-only store nothing
-// is written: the logs are noted, to be read when their files are opened.
+// end also completes the bases it was appending to, after a power cut without what
+// came behind lost pages; then removes what unfinished checkpoints left. May be
+// interrupted anywhere and run again. In a read-only store nothing is written: the
+// logs are noted, to be read when their files are opened.
 // REQUIRES: no file of the store is open. An error means that the private
 // directory cannot be read or written; what concerns one file alone does not.
 Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher);

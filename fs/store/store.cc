@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <bit>
+#include <tuple>
 
 #include "fs/store/store_config.h"
 #include "fs/sys/at.h"
 #include "fs/sys/file_lock.h"
+#include "fs/sys/process.h"
 
 namespace gzipfs {
 namespace {
@@ -17,7 +19,9 @@ namespace {
 constexpr char kLockName[] = "lock";
 constexpr char kImageDirName[] = "image";
 constexpr char kLogDirName[] = "log";
-constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, behind the number
+constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, its last line
+constexpr size_t kMaxLockText = 128;
+constexpr char kSyncedName[] = "synced";
 
 tl::unexpected<StoreError> Refuse(std::string message) {
   return tl::unexpected<StoreError>(StoreError{std::move(message)});
@@ -49,11 +53,19 @@ long LockHolder(FileOps& ops, int lock_fd) {
   return count ? std::atol(reinterpret_cast<const char*>(text)) : 0;
 }
 
-bool HasUnsettledMark(FileOps& ops, int lock_fd) {
-  std::string text(64, '\0');
+std::string LockText(FileOps& ops, int lock_fd) {
+  std::string text(kMaxLockText, '\0');
   const Result<size_t> count = ops.ReadAt(lock_fd, 0, std::as_writable_bytes(std::span(text)));
-  return count && text.find(kUnsettledMark) != std::string::npos;
+  text.resize(count ? *count : 0);
+  return text;
 }
+
+bool HasUnsettledMark(FileOps& ops, int lock_fd) {
+  return LockText(ops, lock_fd).find(kUnsettledMark) != std::string::npos;
+}
+
+// What the lock file holds while the store is in use.
+std::string Signature() { return fmt::format("{:<10}\nboot {}\n", getpid(), BootId()); }
 
 }  // namespace
 
@@ -68,6 +80,7 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
 }
 
 Store::~Store() {
+  sync_marker_.reset();
   budget_.SetRelief(nullptr);
   // An empty lock file says that nothing is left to recover.
   if (is_signed_) (void)ops_.Truncate(lock_fd_.get(), 0);
@@ -131,26 +144,49 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   }
   lock_fd_ = std::move(*lock);
   const Result<struct stat> left = ops_.Stat(lock_fd_.get());
-  if (left && left->st_size > 0) unclean_since_ = left->st_mtim;
+  if (left && left->st_size > 0) FindUncleanEnd(left->st_mtim);
   was_left_unsettled_ = HasUnsettledMark(ops_, lock_fd_.get());
   return {};
 }
 
+// The last process that wrote to the store, and signed at `signed_at`, did not
+// come to its end.
+void Store::FindUncleanEnd(const timespec& signed_at) {
+  unclean_since_ = signed_at;
+  const std::string boot_id = BootId();
+  const std::string same_boot = fmt::format("\nboot {}\n", boot_id);
+  is_after_power_cut_ =
+      boot_id.empty() || LockText(ops_, lock_fd_.get()).find(same_boot) == std::string::npos;
+  synced_since_ = signed_at;
+  const Result<struct stat> mark = ops_.StatAt(private_fd_.get(), kSyncedName);
+  if (mark && std::tie(mark->st_mtim.tv_sec, mark->st_mtim.tv_nsec) >
+                  std::tie(signed_at.tv_sec, signed_at.tv_nsec)) {
+    synced_since_ = mark->st_mtim;
+  }
+}
+
 // Tells who has the lock. Last of all, when nothing else stands in the way.
 tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
-  const std::string pid = fmt::format("{:<10}\n", getpid());
+  const std::string text = Signature();
   Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
-  if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid)));
+  if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
   // Recovery after a power cut goes by it.
   if (written) written = ops_.SyncData(lock_fd_.get());
   is_signed_ = written.has_value();
-  if (written) return {};
+  if (written) {
+    Result<UniqueFd> mark =
+        ops_.OpenAt(private_fd_.get(), kSyncedName, O_CREAT | O_RDWR | O_NOFOLLOW, 0600);
+    if (mark) {
+      sync_marker_ = std::make_unique<SyncMarker>(ops_, private_fd_.get(), std::move(*mark));
+    }
+    return {};
+  }
   return Refuse(fmt::format("cannot write to the store {}: {}", path, written.error().message()));
 }
 
 void Store::NoteUnsettled() {
   if (options_.read_only) return;
-  const std::string text = fmt::format("{:<10}\n{}", getpid(), kUnsettledMark);
+  const std::string text = Signature() + kUnsettledMark;
   (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
   is_signed_ = false;  // it stays as it is
 }

@@ -16,6 +16,7 @@
 #include "fs/store/dirty_budget.h"
 #include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
+#include "fs/store/sync_marker.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/unique_fd.h"
 
@@ -81,10 +82,18 @@ class Store {
   ReliefList& relief() { return relief_; }
   LogTable& logs() { return logs_; }
   Checkpointer& checkpointer() { return checkpointer_; }
+  // Some base file was written to.
+  void NoteBaseWrite() {
+    if (sync_marker_) sync_marker_->NoteWrite();
+  }
 
   // Since when files may end in a torn write, if the last process that wrote to
   // the store did not come to its end; by the clock of the store's filesystem.
   std::optional<timespec> unclean_since() const { return unclean_since_; }
+  // Whether the kernel that ran it is gone, too: then what it had not synced may
+  // be lost in part. For files changed since `synced_since` only.
+  bool is_after_power_cut() const { return is_after_power_cut_; }
+  std::optional<timespec> synced_since() const { return synced_since_; }
   // Whether that process left a NoteUnsettled.
   bool was_left_unsettled() const { return was_left_unsettled_; }
   // Leaves word for whoever waits for this process (`gzipfs umount`) that it ends
@@ -99,6 +108,7 @@ class Store {
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
   tl::expected<void, StoreError> TakeLock(const std::string& path);
+  void FindUncleanEnd(const timespec& signed_at);
   tl::expected<void, StoreError> SignLock(const std::string& path);
   tl::expected<void, StoreError> Configure(const std::string& path);
 
@@ -111,7 +121,9 @@ class Store {
   UniqueFd lock_fd_;
   bool was_left_unsettled_ = false;
   bool is_signed_ = false;  // the lock file has our number
+  bool is_after_power_cut_ = false;
   std::optional<timespec> unclean_since_;
+  std::optional<timespec> synced_since_;
   Profile profile_ = Profile::kBgzf;
   uint64_t block_bytes_ = kBgzfBlockBytes;
   // Process numbers come again, and recovery may have left a file.
@@ -122,7 +134,9 @@ class Store {
   ReliefList relief_;
   LogTable logs_;
   CodecPool pool_;
-  Checkpointer checkpointer_;  // last: its thread uses all of the above
+  // Last: their threads use all of the above.
+  Checkpointer checkpointer_;
+  std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only
 };
 
 }  // namespace gzipfs

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <fstream>
 
 #include "fs/sys/stderr_capture.h"
 #include "fs/sys/stream.h"
@@ -33,6 +34,12 @@ void RemoveAndEnd(int signal_number) {
 }
 
 }  // namespace
+
+std::string BootId() {
+  std::string id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
+  return id;
+}
 
 Result<int> WaitForChild(pid_t pid) {
   int status = 0;

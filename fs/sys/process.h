@@ -18,6 +18,10 @@ struct ProgramResult {
   std::string error_text;  // the last line it wrote to stderr
 };
 
+// What tells one run of the kernel from all others, proc(5); empty when it is not
+// to be had.
+std::string BootId();
+
 // Runs `words` (a program found in PATH, and its arguments) to its end.
 Result<ProgramResult> RunProgram(const std::vector<std::string>& words);
 

@@ -55,12 +55,13 @@ Result<bool> InodePlace::TryAt(
   {
     const SharedLock lock(names_.lock);
     if (!inodes.HasPlace(inode_, place)) return false;
+    const uint32_t as_of = inodes.RekeyCount(inode_);
     const auto opened = names_.OpenDir(place.parent);
     if (!opened) return Fail(opened.error());
     dir = *opened;
     const auto found = names_.store().ops().StatAt(dir.get(), place.store_name.c_str());
     if (!found || !inodes.IsBaseOf(inode_, *found)) {
-      inodes.RemovePlace(inode_, place.parent, place.store_name);
+      inodes.DisownPlace(inode_, place, as_of);
       return false;
     }
   }
@@ -74,6 +75,16 @@ Result<bool> InodePlace::TryAt(
   }
   current_.reset();
   return true;
+}
+
+bool InodePlace::HasName() {
+  // Who takes the last name away holds it until the table knows.
+  const MutexLock place_lock(inode_->place_mutex);
+  return names_.inodes().PlaceOf(inode_) || names_.inodes().WasDisowned(inode_);
+}
+
+std::string InodePlace::Describe() const {
+  return names_.inodes().PlaceOf(inode_) ? names_.DescribePlace(inode_) : first_path_;
 }
 
 void InodePlace::BaseReplaced(const struct stat& new_base) {

@@ -13,7 +13,8 @@ namespace gzipfs {
 // Owned by an OpenFile, for the lifetime of its Content. Thread-safe.
 class InodePlace final : public BasePlace {
  public:
-  InodePlace(NameSpace& names, InodeRef inode) : names_(names), inode_(std::move(inode)) {}
+  InodePlace(NameSpace& names, InodeRef inode)
+      : names_(names), inode_(std::move(inode)), first_path_(names_.DescribePlace(inode_)) {}
 
   // `action` runs with the inode's place_mutex held and no other lock. The
   // directory descriptor it gets is O_PATH.
@@ -27,7 +28,9 @@ class InodePlace final : public BasePlace {
     inode_->durable_entry_change_count.store(change_count);
   }
   void BaseReplaced(const struct stat& new_base) override;
-  std::string Describe() const override { return names_.DescribePlace(inode_); }
+  bool HasName() override;
+  // Of a file whose names are all gone, the one by which it was opened.
+  std::string Describe() const override;
 
  private:
   // The directory of the running WithPlace, and its state before.
@@ -45,6 +48,7 @@ class InodePlace final : public BasePlace {
 
   NameSpace& names_;
   const InodeRef inode_;
+  const std::string first_path_;
   std::optional<Current> current_;  // guarded by the inode's place_mutex
 };
 

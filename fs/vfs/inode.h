@@ -111,6 +111,7 @@ class Inode {
 
   // Guarded by the table's mutex.
   bool is_detached_ = false;         // its key leads to it no longer
+  bool was_disowned_ = false;        // a name was taken away behind the mount
   bool is_open_ = false;             // has an OpenFile
   bool is_changed_outside_ = false;  // its base differs from stamp_, not by us
   bool has_stamp_ = false;

@@ -134,6 +134,16 @@ bool InodeTable::ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base)
   return true;
 }
 
+bool InodeTable::IsOpen(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  return inode->is_open_;
+}
+
+void InodeTable::Displace(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  Detach(inode.get());
+}
+
 InodeRef InodeTable::Find(const InodeRef& parent, std::string_view store_name,
                           const struct stat& base, Form form) {
   const MutexLock lock(mutex_);

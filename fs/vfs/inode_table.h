@@ -67,6 +67,11 @@ class InodeTable {
   // our own can have been the reason, the inode makes way for a new one: the
   // kernel would keep its old size and pages. True when it did.
   bool ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base) EXCLUDES(mutex_);
+  // Whether an open file stands for the inode, or is about to.
+  bool IsOpen(const InodeRef& inode) EXCLUDES(mutex_);
+  // The inode makes way for a new one, in any case: what the kernel knows of it
+  // is wrong. Who has it open keeps it.
+  void Displace(const InodeRef& inode) EXCLUDES(mutex_);
   // The known inode of that entry, or null.
   InodeRef Find(const InodeRef& parent, std::string_view store_name, const struct stat& base,
                 Form form) EXCLUDES(mutex_);
@@ -87,6 +92,8 @@ class InodeTable {
   // look may have been at the base before.
   void DisownPlace(const InodeRef& inode, const StorePlace& place, uint32_t as_of)
       EXCLUDES(mutex_);
+  // Whether a name was ever disowned.
+  bool WasDisowned(const InodeRef& inode) EXCLUDES(mutex_);
   // The inode no longer has that name.
   void RemovePlace(const InodeRef& inode, const InodeRef& parent, std::string_view store_name)
       EXCLUDES(mutex_);
@@ -124,10 +131,10 @@ class InodeTable {
       EXCLUDES(mutex_);
   // Whether the base is open as a gzip file, or known for one in this state.
   bool IsKnownGzip(const struct stat& base) EXCLUDES(mutex_);
-  // The base was seen like this. When it was changed behind the mount, it is
-  // remembered only with `even_if_changed`; else Enter shall notice it, too.
-  void Remember(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes,
-                bool even_if_changed) EXCLUDES(mutex_);
+  // The base was seen like this. Not remembered when it was changed behind the
+  // mount: ResolveDoubt shall notice it, too.
+  void Remember(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes)
+      EXCLUDES(mutex_);
   // Around a change of the closed base's attributes, not its bytes, by us.
   // `before` and `after` are its states, null when not known.
   void BeginOwnChange(const InodeRef& inode) EXCLUDES(mutex_);

@@ -70,7 +70,13 @@ void InodeTable::DisownPlace(const InodeRef& inode, const StorePlace& place, uin
   Garbage garbage;
   const MutexLock lock(mutex_);
   if (inode->rekey_count_ != as_of) return;
+  inode->was_disowned_ = true;
   RemoveAlias(inode.get(), place.parent.get(), place.store_name, garbage);
+}
+
+bool InodeTable::WasDisowned(const InodeRef& inode) {
+  const MutexLock lock(mutex_);
+  return inode->was_disowned_;
 }
 
 void InodeTable::RemovePlace(const InodeRef& inode, const InodeRef& parent,
@@ -174,15 +180,12 @@ bool InodeTable::IsKnownGzip(const struct stat& base) {
   return inode->is_open_ || (inode->has_stamp_ && inode->stamp_ == StampOf(base));
 }
 
-void InodeTable::Remember(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes,
-                          bool even_if_changed) {
+void InodeTable::Remember(const InodeRef& inode, const struct stat& base,
+                          uint64_t plain_bytes) {
   const BaseStamp stamp = StampOf(base);
   const MutexLock lock(mutex_);
   if (inode->is_open_) return;  // the stamp is taken when it closes
-  if (inode->has_stamp_ && !HaveSameContents(inode->stamp_, stamp)) {
-    if (!even_if_changed) return;
-    inode->is_changed_outside_ = true;
-  }
+  if (inode->has_stamp_ && !HaveSameContents(inode->stamp_, stamp)) return;
   inode->has_stamp_ = true;
   inode->stamp_ = stamp;
   inode->plain_bytes_ = plain_bytes;

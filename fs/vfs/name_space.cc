@@ -37,7 +37,7 @@ bool NameSpace::IsReserved(const InodeRef& parent, std::string_view mount_name) 
   return parent->id() == kRootNodeId && mount_name == kPrivateDirName;
 }
 
-bool NameSpace::IsGone(const std::error_code& error) const {
+bool NameSpace::IsGone(const std::error_code& error) {
   const int value = ErrnoOf(error);
   return value == ENOENT || value == ESTALE || value == ENOTDIR || value == ELOOP;
 }

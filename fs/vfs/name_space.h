@@ -45,6 +45,9 @@ class NameSpace {
   // A descriptor of the inode's base, with `flags` of open(2).
   Result<UniqueFd> OpenBase(const InodeRef& inode, int flags) REQUIRES_SHARED(lock);
   Result<struct stat> StatBase(const InodeRef& inode) REQUIRES_SHARED(lock);
+  // Whether an error of these says that a name leads elsewhere or nowhere by now:
+  // another of the inode's names, or its pin, is worth a try.
+  static bool IsGone(const std::error_code& error);
 
   // The directory was removed: its descriptor is let go.
   void ForgetDir(const InodeRef& dir) { dirs_.Drop(dir->id()); }
@@ -68,8 +71,6 @@ class NameSpace {
   Result<DirFd> NearestOpenDir(const InodeRef& dir, std::vector<Step>& steps);
   Result<UniqueFd> OpenChecked(int dir_fd, const StorePlace& place, const InodeRef& inode,
                                int flags);
-  // Whether another of the inode's names, or its pin, is worth a try.
-  bool IsGone(const std::error_code& error) const;
 
   Store& store_;
   InodeTable inodes_;

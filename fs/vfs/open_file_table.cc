@@ -42,8 +42,9 @@ Result<OpenedFile> OpenFileTable::Open(const InodeRef& inode, bool wants_write) 
     return Fail(base.error());
   }
   const bool keeps_pages = base->keeps_pages;
+  const bool has_other_size = base->has_other_size;
   FinishOpen(joined->file, std::move(*base));
-  return OpenedFile{OpenFileRef(this, joined->file), keeps_pages};
+  return OpenedFile{OpenFileRef(this, joined->file), keeps_pages, has_other_size};
 }
 
 Result<OpenFileRef> OpenFileTable::OpenNew(const InodeRef& inode, UniqueFd fd) {
@@ -121,6 +122,10 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool w
 
 Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, UniqueFd fd,
                                                               bool is_writable, bool is_new) {
+  {
+    // Whoever changes the times of the base, because it was closed, does so first.
+    const MutexLock place_lock(file.inode_->place_mutex);
+  }
   const auto base = names_.store().ops().Stat(fd.get());
   if (!base) return Fail(base.error());
   OpenedBase opened{.content = nullptr,
@@ -134,6 +139,8 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, Un
   auto content =
       OpenContent(names_.store(), std::move(fd), is_writable, is_new, file.place_);
   if (!content) return Fail(content.error());
+  const auto told_bytes = names_.inodes().KnownPlainBytes(file.inode_, *base);
+  opened.has_other_size = !is_new && told_bytes && *told_bytes != (*content)->plain_bytes();
   opened.content = std::move(*content);
   return opened;
 }

@@ -14,6 +14,8 @@ namespace gzipfs {
 struct OpenedFile {
   OpenFileRef file;
   bool keeps_pages;  // what the kernel has cached of it is still right
+  // The plain size is not the one that was told before: the tail lied.
+  bool has_other_size = false;
 };
 
 // One OpenFile for each inode, joined by every handle. Thread-safe. Opening,
@@ -51,6 +53,7 @@ class OpenFileTable {
     std::shared_ptr<const UniqueFd> raw_fd;
     bool is_writable;
     bool keeps_pages;
+    bool has_other_size = false;
   };
 
   // The joined file, or one that the caller has to open (and then to give to

@@ -39,7 +39,8 @@ Result<void> Vfs::ChangeBase(const InodeRef& inode,
                              const std::function<Result<void>(int fd)>& change) {
   auto file = files_.Find(inode);
   if (!file) {
-    GZIPFS_TRY(ChangeClosedBase(inode, change));
+    const auto changed = ChangeClosedBase(inode, false, change);
+    if (!changed) return Fail(changed.error());
     file = files_.Find(inode);
     if (!file) return {};
   }
@@ -47,8 +48,9 @@ Result<void> Vfs::ChangeBase(const InodeRef& inode,
   return change(file->raw_fd()->get());
 }
 
-// Keeps what is known of the base's contents, which do not change.
-Result<void> Vfs::ChangeClosedBase(const InodeRef& inode,
+// Keeps what is known of the base's contents, which do not change. False, and
+// nothing is changed, when the file must be closed for it and is not.
+Result<bool> Vfs::ChangeClosedBase(const InodeRef& inode, bool must_be_closed,
                                    const std::function<Result<void>(int fd)>& change) {
   Result<UniqueFd> fd = Fail(ESTALE);
   {
@@ -58,12 +60,14 @@ Result<void> Vfs::ChangeClosedBase(const InodeRef& inode,
   if (!fd) return Fail(fd.error());
   // Two such changes at once would each take the other for one from outside.
   const MutexLock place_lock(inode->place_mutex);
+  // Whoever opens it from here on waits for us.
+  if (must_be_closed && inodes().IsOpen(inode)) return false;
   inodes().BeginOwnChange(inode);
   const auto before = ops().Stat(fd->get());
   const auto changed = change(fd->get());
   const auto after = ops().Stat(fd->get());
   inodes().EndOwnChange(inode, before ? &*before : nullptr, after ? &*after : nullptr);
-  return changed;
+  return changed ? Result<bool>(true) : Fail(changed.error());
 }
 
 // The kernel leaves the set-id bits to us, and has checked all but this: that
@@ -111,9 +115,13 @@ Result<void> Vfs::ChangeInodeTimes(const InodeRef& inode, const AttrChanges& cha
   const auto change = [&](int fd) { return ChangeTimes(fd, times); };
   auto file = files_.Find(inode);
   if (!file) {
-    GZIPFS_TRY(ChangeClosedBase(inode, change));
-    file = files_.Find(inode);
-    if (!file) return {};
+    // The content of an open file takes a time set by others for a change from outside.
+    const auto changed = ChangeClosedBase(inode, true, change);
+    if (!changed) return Fail(changed.error());
+    if (*changed) return {};
+    auto opened = files_.Open(inode, false);
+    if (!opened) return Fail(opened.error());
+    file = std::move(opened->file);
   }
   if (file->is_gzip()) return file->content()->SetTimes(atime, mtime);
   return change(file->raw_fd()->get());

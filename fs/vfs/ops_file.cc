@@ -19,11 +19,28 @@ Result<Opened> Vfs::Open(const Caller& caller, NodeId id, int flags) {
   if (!(*inode)->is_regular()) return Fail((*inode)->is_directory() ? EISDIR : EINVAL);
   auto opened = files_.Open(*inode, WantsWrite(flags));
   if (!opened) return Fail(opened.error());
+  // The kernel keeps the size and, for those who have it open, the pages of an
+  // inode: what is another file by now needs another one. It looks it up again.
+  if (opened->has_other_size || !opened->keeps_pages) {
+    inodes().Displace(*inode);
+    return Fail(ESTALE);
+  }
+  if (DisplaceIfStale(*inode)) return Fail(ESTALE);
+  if (!HasItsPlace(*inode)) return Fail(ESTALE);
   if ((flags & O_TRUNC) != 0) {
     GZIPFS_TRY(Truncate(*opened->file, 0));
     GZIPFS_TRY(DropSetIds(caller, *opened->file));
   }
   return MakeHandle(std::move(*opened), flags);
+}
+
+// False when the name by which the file was opened leads to another one by now,
+// as far as is known: the kernel trusts a name for a while.
+bool Vfs::HasItsPlace(const InodeRef& inode) {
+  if (!inodes().PlaceOf(inode)) return true;
+  const SharedLock lock(names_.lock);
+  const auto base = names_.StatBase(inode);
+  return base || !names_.IsGone(base.error());
 }
 
 Opened Vfs::MakeHandle(OpenedFile opened, int flags) {

@@ -23,6 +23,15 @@ Result<Entry> Vfs::Lookup(NodeId parent_id, const char* name) {
 
 Result<Entry> Vfs::LookupIn(const InodeRef& parent, const std::string& name) {
   if (IsHidden(parent, name)) return Fail(ENOENT);
+  Result<Entry> entry = LookupOnce(parent, name);
+  if (!entry || !S_ISREG(entry->attr.st_mode)) return entry;
+  const auto inode = inodes().Get(entry->node_id);
+  if (!inode || !inodes().IsOpen(*inode) || !DisplaceIfStale(*inode)) return entry;
+  inodes().Forget(entry->node_id, 1);
+  return LookupOnce(parent, name);
+}
+
+Result<Entry> Vfs::LookupOnce(const InodeRef& parent, const std::string& name) {
   InodeRef inode;
   std::optional<BaseName> found;
   UniqueFd fd;
@@ -45,7 +54,7 @@ Result<Entry> Vfs::LookupIn(const InodeRef& parent, const std::string& name) {
 // was changed behind the mount becomes a new inode.
 InodeRef Vfs::EnterFound(const InodeRef& parent, DirectoryView& directory, BaseName& found) {
   const auto doubt = inodes().DoubtOf(found.stat, found.form);
-  if (writeback_ && doubt) {
+  if (doubt) {
     const auto again = directory.Stat(found.store_name);
     if (again && *again) found.stat = **again;
     if (inodes().ResolveDoubt(*doubt, found.stat)) {
@@ -53,6 +62,18 @@ InodeRef Vfs::EnterFound(const InodeRef& parent, DirectoryView& directory, BaseN
     }
   }
   return inodes().Enter(parent, found.store_name, found.stat, found.form);
+}
+
+// Whoever has the file open sees an error; who opens it from now on sees the
+// file as it is.
+bool Vfs::DisplaceIfStale(const InodeRef& inode) {
+  const auto file = files_.Find(inode);
+  const auto content = file ? file->content() : nullptr;
+  if (!content) return false;
+  const Result<void> fits = content->CheckBase();
+  const bool is_stale = (!fits && fits.error().value() == ESTALE) || content->HasWrongSize();
+  if (is_stale) inodes().Displace(inode);
+  return is_stale;
 }
 
 // The reply for an inode whose lookup count went up already.
@@ -107,7 +128,7 @@ Result<struct stat> Vfs::AttrFrom(const InodeRef& inode, const struct stat& base
     return ShownAttr(*inode, base, *plain_bytes);
   }
   if (inode->is_regular()) {
-    inodes().Remember(inode, base, static_cast<uint64_t>(base.st_size), !writeback_);
+    inodes().Remember(inode, base, static_cast<uint64_t>(base.st_size));
   }
   return ShownAttr(*inode, base, 0);
 }
@@ -145,7 +166,7 @@ Result<uint64_t> Vfs::ReadPlainBytes(const InodeRef& inode, int fd) {
   }
   const auto after = ops().Stat(fd);
   if (after && StampOf(*after) == StampOf(*before)) {
-    inodes().Remember(inode, *before, plain_bytes, !writeback_);
+    inodes().Remember(inode, *before, plain_bytes);
   }
   return plain_bytes;
 }

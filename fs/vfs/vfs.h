@@ -163,6 +163,9 @@ class Vfs {
 
   // ops_lookup.cc
   Result<Entry> LookupIn(const InodeRef& parent, const std::string& name);
+  Result<Entry> LookupOnce(const InodeRef& parent, const std::string& name);
+  bool DisplaceIfStale(const InodeRef& inode);
+  bool HasItsPlace(const InodeRef& inode);
   InodeRef EnterFound(const InodeRef& parent, DirectoryView& directory, BaseName& found)
       REQUIRES_SHARED(names_.lock);
   Result<Entry> EntryOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
@@ -180,7 +183,7 @@ class Vfs {
   // ops_attr.cc
   Result<void> ChangeBase(const InodeRef& inode,
                           const std::function<Result<void>(int fd)>& change);
-  Result<void> ChangeClosedBase(const InodeRef& inode,
+  Result<bool> ChangeClosedBase(const InodeRef& inode, bool must_be_closed,
                                 const std::function<Result<void>(int fd)>& change);
   Result<void> ChangeInodeOwner(const Caller& caller, const InodeRef& inode,
                                 const AttrChanges& changes);

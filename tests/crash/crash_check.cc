@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "fs/store/base_rest.h"
 #include "fs/store/log_reader.h"
 #include "fs/store/recovery.h"
 #include "fs/store/redo_log.h"
@@ -67,10 +66,6 @@ void CrashCheck::Run() {
       if (failures_ >= kMaxFailures) return;
       const History::Bounds bounds = script_.history().At(call, state.is_power_cut);
       if (!seen_.insert({state.disk.Fingerprint(), bounds.oldest}).second) return;
-      if (state.is_power_cut && HasHole(state.disk)) {
-        ++holes_;
-        return;
-      }
       ++(state.is_power_cut ? power_cuts_ : process_deaths_);
       Try(state, bounds);
     };
@@ -82,7 +77,6 @@ void CrashCheck::Run() {
   std::cout << ops.size() << " calls: " << process_deaths_ << " process deaths, " << power_cuts_
             << " power cuts, " << crashed_recoveries_ << " crashed recoveries, "
             << failed_recoveries_ << " failed recoveries (GZIPFS_CRASH_SEED=" << seed_ << ")";
-  if (holes_ > 0) std::cout << ", not tried: " << holes_ << " with holes";
   std::cout << "\n";
   if (failures_ == 0) return;
   ADD_FAILURE() << "the calls:\n" << TellCalls(ops) << "the states:\n"
@@ -96,7 +90,6 @@ void CrashCheck::RunAtEnd() {
   size_t count = 0;
   const auto visit = [&](const CrashState& state) {
     if (state.is_power_cut && count++ % limits_.every != 0) return;
-    if (state.is_power_cut && HasHole(state.disk)) return;
     const auto bounds = script_.history().At(ops.size(), state.is_power_cut);
     const std::string wrong = Check(state.disk, script_.history(), bounds, nullptr);
     if (wrong.empty()) return;
@@ -162,8 +155,7 @@ void CrashCheck::TryCrashedRecovery(const Recovered& recovered, const std::strin
       const History::Bounds bounds = recovered.history.At(call, state.is_power_cut);
       if (failures_ >= kMaxFailures) return;
       if (!seen.insert({state.disk.Fingerprint(), bounds.oldest}).second) return;
-      if (state.is_power_cut && HasHole(state.disk)) return;
-      ++crashed_recoveries_;
+        ++crashed_recoveries_;
       const std::string wrong = Check(state.disk, recovered.history, bounds, nullptr);
       if (wrong.empty()) return;
       ++failures_;
@@ -201,22 +193,6 @@ std::string CrashCheck::Check(const DiskState& state, const History& history,
   wrong = CheckAfter(situation);
   if (recovered) recovered->ops = disk.ops();
   return wrong.empty() ? "" : "after recovery: " + wrong + said;
-}
-
-bool CrashCheck::HasHole(const DiskState& state) const {
-  if (!limits_.may_have_holes || std::getenv("GZIPFS_CRASH_HOLES")) return false;
-  for (const std::string& name : script_.names()) {
-    const auto found = state.names.find(name);
-    if (found == state.names.end()) continue;
-    const Buffer& base = *state.files.at(found->second).bytes;
-    const auto layout = test::Scan(base);
-    const auto rest = layout ? ClassifyRest(SpanSource(base), *layout) : Fail(layout.error());
-    if (!rest || *rest == BaseRest::kDamaged) return true;
-    // A tail that got there, over members that did not.
-    const auto told = test::Layout(base);
-    if (!told || told->valid_bytes > layout->valid_bytes) return true;
-  }
-  return false;
 }
 
 bool CrashCheck::IsBeingOverwritten(SimDisk& disk, uint64_t ino) {

@@ -32,10 +32,6 @@ struct CrashLimits {
   size_t failed_recoveries = 1;  // states whose recovery fails, at every call
   size_t every = 1;             // of the states, one in so many is tried
   bool may_quarantine = false;  // a deleted file's log has nowhere to go
-  // Of unsynced appends a later one is there and an earlier one is not: such a
-  // file answers EIO, even for what was synced. Passed over, and counted; with
-  // GZIPFS_CRASH_HOLES set they are tried as all others.
-  bool may_have_holes = true;
 };
 
 class CrashCheck {
@@ -80,7 +76,6 @@ class CrashCheck {
   std::string CheckWrite(const Situation& situation, const std::string& path, Content& content,
                          Buffer plain);
   // One that is to be passed over.
-  bool HasHole(const DiskState& state) const;
   bool IsBeingOverwritten(SimDisk& disk, uint64_t ino);
 
   Script& script_;
@@ -93,7 +88,6 @@ class CrashCheck {
   size_t crashed_recoveries_ = 0;
   size_t failed_recoveries_ = 0;
   size_t recoveries_with_log_ = 0;
-  size_t holes_ = 0;
   size_t failures_ = 0;
 };
 

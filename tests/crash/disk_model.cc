@@ -100,6 +100,7 @@ uint64_t DiskState::Fingerprint() const {
     sum = (sum ^ value) * 0x9e3779b97f4a7c15u;
     sum ^= sum >> 29;
   };
+  add(lost_power);
   for (const auto& [path, file] : names) {
     const DiskFile& found = files.at(file);
     add(std::hash<std::string>()(path));
@@ -201,6 +202,7 @@ std::vector<size_t> CrashStates::LooseWrites(size_t metadata_count) const {
 
 CrashState CrashStates::Make(size_t metadata_count, const std::map<size_t, Fate>& fates) const {
   CrashState state{settled_, fmt::format("power cut after call {}", done_), true};
+  state.disk.lost_power = true;
   std::map<FileId, uint64_t> write_limits;
   size_t count = 0;
   for (const Pending& pending : pending_) {

@@ -72,6 +72,7 @@ struct Fate {
 struct DiskState {
   std::map<std::string, FileId> names;
   std::map<FileId, DiskFile> files;
+  bool lost_power = false;  // else its process died
 
   // `fate` is a write's.
   void Apply(const DiskOp& op, const Fate& fate = {});

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "fs/sys/process.h"
 #include "tests/unit/temp_dir.h"
 
 namespace gzipfs::crash {
@@ -67,7 +68,8 @@ SimDisk::SimDisk() {
 }
 
 SimDisk::SimDisk(const DiskState& state) : SimDisk() {
-  test::WriteFile(path() + "/.gzipfs/lock", test::FromText("1         \n"));
+  const std::string boot_id = state.lost_power ? "another" : BootId();
+  test::WriteFile(path() + "/.gzipfs/lock", test::FromText("1         \nboot " + boot_id + "\n"));
   for (const auto& [name, file] : state.names) {
     const std::string full = path() + "/" + name;
     if (real_of_.contains(file)) {

@@ -20,7 +20,7 @@ mkdir "$store" "$plain"
 daemon_pid=
 
 # The daemon's number, as the store's lock file has it.
-read_daemon_pid() { daemon_pid=$(tr -dc '0-9' <"$store/.gzipfs/lock" 2>/dev/null); }
+read_daemon_pid() { daemon_pid=$(head -n 1 "$store/.gzipfs/lock" 2>/dev/null | tr -dc '0-9'); }
 
 mount_store() {
   "$GZIPFS" "$store" "$plain" "$@" || fail "mount failed"

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include "fs/sys/file_ops.h"
@@ -21,12 +23,34 @@ inline bool NeedsSpace(Call call) {
          call == Call::kSyncData || call == Call::kSyncAll || call == Call::kCopyAttributes;
 }
 
-// Thread-safe, but for setting `before` while calls are under way.
+// What is called before each call; may be set while calls are under way.
+class FaultHook {
+ public:
+  FaultHook& operator=(std::function<int(Call)> hook) {
+    const std::scoped_lock lock(mutex_);
+    hook_ = hook ? std::make_shared<const std::function<int(Call)>>(std::move(hook)) : nullptr;
+    return *this;
+  }
+  int operator()(Call call) const {
+    std::shared_ptr<const std::function<int(Call)>> hook;
+    {
+      const std::scoped_lock lock(mutex_);
+      hook = hook_;
+    }
+    return hook ? (*hook)(call) : 0;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const std::function<int(Call)>> hook_;
+};
+
+// Thread-safe.
 class FaultOps final : public FileOps {
  public:
   // Called before every call; 0, or the errno with which the call is to fail. A
   // write or copy that fails has done its first half.
-  std::function<int(Call)> before;
+  FaultHook before;
   std::atomic<int> call_count{0};
 
   Result<UniqueFd> OpenAt(int dir_fd, const char* path, int flags, mode_t mode) override {
@@ -108,7 +132,7 @@ class FaultOps final : public FileOps {
  private:
   int Enter(Call call) {
     ++call_count;
-    return before ? before(call) : 0;
+    return before(call);
   }
   template <typename Action>
   Result<void> Do(Call call, Action action) {

@@ -109,6 +109,34 @@ TEST_F(RecoveryTest, HardLinkedFileKeepsItsInode) {
   EXPECT_EQ(LogCount() + Count(".gzipfs/image"), 0u);
 }
 
+TEST_F(RecoveryTest, ACutOfAHardLinkedFileSurvivesEveryFailingCall) {
+  LeaveWithLog();
+  files::create_hard_link(base_path(), dir_ / "link.gz");
+  for (int failing = 1; !HasFailure(); ++failing) {
+    Remount();
+    // A log with a cut and nothing else.
+    Open();
+    plain_.resize(2 * kBlock + 1000 - static_cast<size_t>(failing));
+    Truncate(plain_.size());
+    ASSERT_TRUE(content_->Sync());
+    content_.reset();
+    ops_.call_count = 0;
+    ops_.before = [&](test::Call) { return ops_.call_count == failing ? EIO : 0; };
+    const auto content = TryOpen();
+    const bool is_settled = content && (*content)->Settle();
+    const bool was_last = ops_.call_count < failing;
+    ops_.before = nullptr;
+    if (const auto left = TryOpen()) {
+      EXPECT_EQ((*left)->plain_bytes(), plain_.size()) << "failing call " << failing;
+    }
+    if (!was_last) continue;
+    EXPECT_TRUE(is_settled);
+    break;
+  }
+  Remount();
+  EXPECT_TRUE(Gunzipped() == plain_);
+}
+
 TEST_F(RecoveryTest, FileThatIsGoneLeavesItsLogInQuarantine) {
   LeaveWithLog();
   files::remove(base_path());

@@ -40,7 +40,10 @@ class TestPlace final : public BasePlace {
     replaced_ino = new_base.st_ino;
   }
 
+  bool HasName() override { return has_name; }
+
   bool is_gone = false;
+  bool has_name = false;  // the base's own removal is the test's
   int replaced_count = 0;
   ino_t replaced_ino = 0;
 

@@ -2,6 +2,7 @@
 // changes nothing.
 #include <sys/file.h>
 
+#include "fs/sys/process.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace gzipfs {
@@ -167,6 +168,41 @@ TEST_F(StoreOpen, EveryFailureIsAMessageAndNoHang) {
 TEST_F(StoreOpen, NamesOfTemporaryFilesAreUnique) {
   const auto store = Open();
   EXPECT_NE((*store)->UniqueName(), (*store)->UniqueName());
+}
+
+TEST_F(StoreOpen, TellsADeadProcessFromADeadMachine) {
+  ASSERT_TRUE(Open());
+  const std::string lock = dir_ / ".gzipfs/lock";
+  test::WriteFile(lock, test::FromText("1         \nboot " + BootId() + "\n"));
+  {
+    const auto store = Open();
+    EXPECT_TRUE((*store)->unclean_since());
+    EXPECT_FALSE((*store)->is_after_power_cut());
+  }
+  for (const char* text : {"1         \n", "1         \nboot another\n"}) {
+    test::WriteFile(lock, test::FromText(text));
+    const auto store = Open();
+    EXPECT_TRUE((*store)->unclean_since());
+    EXPECT_TRUE((*store)->is_after_power_cut()) << text;
+  }
+  const auto store = Open();
+  EXPECT_FALSE((*store)->unclean_since());
+  EXPECT_FALSE((*store)->is_after_power_cut());
+}
+
+TEST_F(StoreOpen, TheSyncMarkCountsIfItIsYoungerThanTheSignature) {
+  ASSERT_TRUE(Open());
+  const auto synced_since = [&](time_t mark, time_t signature) {
+    for (const auto& [name, seconds] : {std::pair{".gzipfs/synced", mark},
+                                        std::pair{".gzipfs/lock", signature}}) {
+      test::WriteFile(dir_ / name, test::FromText("1         \n"));
+      const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+      EXPECT_EQ(::utimensat(AT_FDCWD, (dir_ / name).c_str(), times, 0), 0);
+    }
+    return (*Open())->synced_since()->tv_sec;
+  };
+  EXPECT_EQ(synced_since(200, 100), 200);
+  EXPECT_EQ(synced_since(100, 200), 200);
 }
 
 }  // namespace

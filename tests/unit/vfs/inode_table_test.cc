@@ -185,7 +185,7 @@ TEST_F(InodeTableTest, ALookAtTheBaseBeforeCostsAnInodeNoName) {
 
 TEST_F(InodeTableTest, AFileChangedBehindTheMountMakesWayForANewInode) {
   const InodeRef inode = EnterFile(100, "a.gz");
-  table_.Remember(inode, Base(100, S_IFREG, 10), 55, false);
+  table_.Remember(inode, Base(100, S_IFREG, 10), 55);
   EXPECT_FALSE(table_.DoubtOf(Base(100), Form::kGzip));
   const struct stat changed = Base(100, S_IFREG, 20);
   const auto doubt = table_.DoubtOf(changed, Form::kGzip);
@@ -199,7 +199,7 @@ TEST_F(InodeTableTest, AFileChangedBehindTheMountMakesWayForANewInode) {
 
 TEST_F(InodeTableTest, AnOpenFileIsNeverTakenForChangedBehindTheMount) {
   const InodeRef inode = EnterFile(100, "a.gz");
-  table_.Remember(inode, Base(100), 55, false);
+  table_.Remember(inode, Base(100), 55);
   ASSERT_TRUE(table_.SetOpen(inode));
   const struct stat grown = Base(100, S_IFREG, 999);
   EXPECT_FALSE(table_.DoubtOf(grown, Form::kGzip));
@@ -211,7 +211,7 @@ TEST_F(InodeTableTest, AnOpenFileIsNeverTakenForChangedBehindTheMount) {
 TEST_F(InodeTableTest, OurOwnChangesOfAttributesAreNotChangesBehindTheMount) {
   const InodeRef inode = EnterFile(100, "a.gz");
   const struct stat before = Base(100);
-  table_.Remember(inode, before, 55, false);
+  table_.Remember(inode, before, 55);
   struct stat after = before;
   after.st_mtim.tv_sec = 1234567890;
   after.st_ctim.tv_sec = 1;
@@ -225,7 +225,7 @@ TEST_F(InodeTableTest, OurOwnChangesOfAttributesAreNotChangesBehindTheMount) {
 TEST_F(InodeTableTest, ADoubtIsDroppedWhenAChangeOfOursCameBetween) {
   const InodeRef inode = EnterFile(100, "a.gz");
   const struct stat now = Base(100);
-  table_.Remember(inode, now, 55, false);
+  table_.Remember(inode, now, 55);
   const struct stat seen_before = Base(100, S_IFREG, 9);  // read before the file was closed
   const auto doubt = table_.DoubtOf(seen_before, Form::kGzip);
   ASSERT_TRUE(doubt);

@@ -1,0 +1,80 @@
+// A base that somebody else changed, replaced or removed behind the mount while
+// it was open. What the content knows of it fits it no longer: nothing is read,
+// nothing is written any more, and what was promised is kept aside.
+#include <spdlog/spdlog.h>
+
+#include "fs/store/content_impl.h"
+#include "fs/store/quarantine.h"
+
+namespace gzipfs {
+
+// Not removed: it may hold what was promised to somebody.
+void ContentImpl::SetLogAside() {
+  if (!redo_) return;
+  if (redo_->committed_bytes() == 0) {
+    (void)redo_->Remove();
+  } else if (const auto kept = QuarantineLog(store_, LogName(base_ino_)); kept) {
+    spdlog::error("{}: its log is kept as {}", place_.Describe(), *kept);
+  } else {
+    spdlog::error("{}: its log stays, and fits no file: {}", place_.Describe(),
+                  kept.error().message());
+  }
+  redo_.reset();
+  store_.logs().Remove(base_ino_);
+  MutexLock lock(mutex_);
+  has_redo_ = false;
+  unlogged_.clear();
+  unlogged_cut_ = kNoCut;
+}
+
+Result<void> ContentImpl::CheckBase() {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    base = base_;
+  }
+  const Result<void> unchanged = base->CheckUnchanged();
+  if (!base->watch().is_changed()) return unchanged;
+  bool loses_bytes = false;
+  {
+    MutexLock lock(mutex_);
+    if (is_stale_) return unchanged;
+    is_stale_ = true;
+    loses_bytes = !blocks_.empty();
+    if (!sticky_error_) sticky_error_ = std::error_code(ESTALE, std::system_category());
+  }
+  spdlog::error("{}: changed behind the mount while it was open; those who have it open get "
+                "ESTALE{}", place_.Describe(),
+                loses_bytes ? ", and what they wrote and was not stored yet is lost" : "");
+  MutexLock log_lock(log_mutex_);
+  SetLogAside();
+  return unchanged;
+}
+
+// Nobody can open a base without a name again: there is nothing to settle.
+Result<bool> ContentImpl::FindUnlinked() {
+  const Result<struct stat> attributes = StatBase();
+  if (!attributes) return Fail(attributes.error());
+  if (attributes->st_nlink > 0) return false;
+  // Told before the first lock: who unlinks through the mount has told the place.
+  const bool was_removed_outside = place_.HasName();
+  MutexLock log_lock(log_mutex_);
+  bool is_first = false;
+  bool loses_bytes = false;
+  {
+    MutexLock lock(mutex_);
+    is_first = !is_unlinked_;
+    is_unlinked_ = true;
+    loses_bytes = mode_ == Mode::kLogged || !blocks_.empty();
+  }
+  if (was_removed_outside && is_first && loses_bytes) {
+    spdlog::error("{}: removed or replaced behind the mount while it was open; what was written "
+                  "to it is lost", place_.Describe());
+    SetLogAside();
+  } else {
+    (void)DropLog();
+  }
+  return true;
+}
+
+}  // namespace gzipfs

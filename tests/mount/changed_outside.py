@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Changes base files behind a mount: changed_outside.py MOUNTPOINT STORE."""
+import errno
+import gzip
+import os
+import random
+import shutil
+import sys
+
+MOUNT, STORE = sys.argv[1:3]
+BLOCK = 65536
+rng = random.Random(20)
+
+
+def content(blocks):
+    words = [bytes(rng.choices(b"abcdefghijklmnop", k=8)) for _ in range(512)]
+    return b"".join(rng.choices(words, k=blocks * BLOCK // 8))
+
+
+OLD = content(64)
+NEW = content(64)
+
+
+def in_mount(name):
+    return os.path.join(MOUNT, name)
+
+
+def in_store(name):
+    return os.path.join(STORE, name + ".gz")
+
+
+def check(what, is_right):
+    if not is_right:
+        sys.exit(f"FAILED: {what}")
+
+
+def make(name, plain=OLD):
+    with open(in_mount(name), "wb") as file:
+        file.write(plain)
+    return os.open(in_mount(name), os.O_RDWR)
+
+
+def fails_stale(what, call):
+    try:
+        call()
+    except OSError as error:
+        check(f"{what}: {error}", error.errno in (errno.ESTALE, errno.EIO))
+        return
+    check(f"{what}: no error", False)
+
+
+def close(fd):
+    try:
+        os.close(fd)
+    except OSError as error:  # says it, too
+        check(f"close: {error}", error.errno in (errno.ESTALE, errno.EIO))
+
+
+def drop_pages(fd):
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def reads_old_or_fails(what, fd):
+    """Reads block by block: each is the old one or an error, and one is an error."""
+    drop_pages(fd)
+    failed = 0
+    for start in range(0, len(OLD), BLOCK):
+        try:
+            check(f"{what}: other bytes at {start}",
+                  os.pread(fd, BLOCK, start) == OLD[start:start + BLOCK])
+        except OSError as error:
+            check(f"{what}: {error}", error.errno in (errno.ESTALE, errno.EIO))
+            failed += 1
+    check(f"{what}: nothing was noticed", failed > 0)
+
+
+def is_now(name, plain):
+    with open(in_mount(name), "rb") as file:
+        check(f"{name}: size {os.fstat(file.fileno()).st_size}",
+              os.fstat(file.fileno()).st_size == len(plain))
+        check(f"{name}: contents", file.read() == plain)
+    check(f"{name}: size by name", os.stat(in_mount(name)).st_size == len(plain))
+
+
+def is_gone(name):
+    try:
+        os.close(os.open(in_mount(name), os.O_RDONLY))
+    except FileNotFoundError:
+        return
+    check(f"{name}: is still there", False)
+
+
+def appended(other_gz):
+    fd = make("appended")
+    check("appended: before", os.pread(fd, 100, 0) == OLD[:100])
+    with open(in_store("appended"), "ab") as base, open(other_gz, "rb") as more:
+        shutil.copyfileobj(more, base)
+    is_now("appended", OLD + NEW)
+    reads_old_or_fails("appended", fd)
+    fails_stale("appended: write", lambda: (os.pwrite(fd, b"x", 5), os.fsync(fd)))
+    with open(in_mount("appended"), "r+b") as file:
+        file.write(b"edited")
+    is_now("appended", b"edited" + OLD[6:] + NEW)
+    close(fd)
+
+
+def rewritten(other_gz):
+    fd = make("rewritten")
+    shutil.copyfile(other_gz, in_store("rewritten"))  # in place: the same inode
+    reads_old_or_fails("rewritten", fd)
+    is_now("rewritten", NEW)
+    close(fd)
+    is_now("rewritten", NEW)
+
+
+def cut(_):
+    fd = make("cut")
+    with open(in_store("cut"), "r+b") as base:
+        first_member = int.from_bytes(base.read(18)[16:18], "little") + 1
+        base.truncate(first_member)
+    is_now("cut", OLD[:BLOCK])
+    reads_old_or_fails("cut", fd)
+    close(fd)
+
+
+def edited(other_gz):
+    fd = make("edited")
+    os.pwrite(fd, b"promised", 3 * BLOCK)
+    os.fsync(fd)
+    shutil.copyfile(other_gz, in_store("edited"))
+    fails_stale("edited: fsync", lambda: (os.pwrite(fd, b"more", BLOCK), os.fsync(fd)))
+    is_now("edited", NEW)
+    close(fd)
+    is_now("edited", NEW)
+
+
+def replaced(other_gz):
+    fd = make("replaced")
+    os.pwrite(fd, b"unsaved", 2 * BLOCK)
+    shutil.copyfile(other_gz, in_store("replaced") + ".new")
+    os.rename(in_store("replaced") + ".new", in_store("replaced"))
+    is_now("replaced", NEW)
+    check("replaced: the old file", os.pread(fd, 100, 0) == OLD[:100])
+    os.close(fd)
+    is_now("replaced", NEW)
+
+
+def deleted(_):
+    fd = make("deleted")
+    os.unlink(in_store("deleted"))
+    is_gone("deleted")
+    check("deleted: the old file", os.pread(fd, 100, BLOCK) == OLD[BLOCK:BLOCK + 100])
+    os.close(fd)
+
+
+def closed(other_gz):
+    os.close(make("closed"))
+    is_now("closed", OLD)
+    for plain in (NEW[:100], OLD + NEW, b""):
+        with open(in_store("closed"), "wb") as base:
+            base.write(gzip.compress(plain))
+        is_now("closed", plain)
+    os.unlink(in_store("closed"))
+    is_gone("closed")
+
+
+def main():
+    other = make("other")
+    other_gz = os.path.join(STORE, "..", "other.gz")
+    with open(other_gz, "wb") as file:
+        file.write(gzip.compress(NEW))
+    for case in (appended, rewritten, cut, edited, replaced, deleted, closed):
+        case(other_gz)
+        os.pwrite(other, case.__name__.encode(), 7 * BLOCK)
+        os.fsync(other)
+        drop_pages(other)
+        check(f"after {case.__name__}: another file", os.pread(other, BLOCK, 0) == OLD[:BLOCK])
+    # Its own times set while it is opened and closed are no change from outside.
+    for i in range(200):
+        os.utime(in_mount("rewritten"), ns=(i, 10**18 + i))
+        with open(in_mount("rewritten"), "rb") as file:
+            os.utime(in_mount("rewritten"), ns=(i, 10**18 - i))
+            check("times: read", file.read(10) == NEW[:10])
+    os.close(other)
+
+
+main()

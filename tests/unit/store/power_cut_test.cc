@@ -1,0 +1,97 @@
+// Lost pages told from torn ends and other damage.
+#include "fs/store/power_cut.h"
+
+#include "fs/store/base_rest.h"
+#include "tests/unit/store/store_fixture.h"
+
+namespace gzipfs {
+namespace {
+
+using test::Buffer;
+using test::kBlock;
+
+class PowerCutTest : public test::StoreFixture {
+ protected:
+  void SetUp() override {
+    StoreFixture::SetUp();
+    Make(test::Noise(6 * kBlock, 5));
+    base_ = Base();
+    members_ = Members();
+  }
+  std::optional<uint64_t> Find(uint64_t search_bytes = kMaxLostPagesSearch) {
+    const SpanSource source(base_);
+    const auto lost = FindLostPages(*store_, source, search_bytes);
+    EXPECT_TRUE(lost) << lost.error().message();
+    return lost ? *lost : std::nullopt;
+  }
+  void Zero(uint64_t begin, uint64_t byte_count) {
+    std::fill_n(base_.begin() + static_cast<ptrdiff_t>(begin), byte_count, std::byte{0});
+  }
+
+  Buffer base_;
+  std::vector<MemberInfo> members_;
+};
+
+TEST_F(PowerCutTest, AWholeFileHasLostNothing) { EXPECT_EQ(Find(), std::nullopt); }
+
+TEST_F(PowerCutTest, ALostSectorOrPageIsFoundByItsMember) {
+  for (const uint64_t byte_count : {512u, 4096u}) {
+    for (size_t i = 0; i < members_.size(); ++i) {
+      base_ = Base();
+      const uint64_t middle = members_[i].file_offset + members_[i].member_bytes / 2;
+      Zero(middle / byte_count * byte_count, byte_count);
+      EXPECT_EQ(Find(), members_[i].file_offset) << i;
+    }
+  }
+}
+
+TEST_F(PowerCutTest, ALostHeaderIsFound) {
+  Zero(members_[3].file_offset, 600);
+  EXPECT_EQ(Find(), members_[3].file_offset);
+}
+
+TEST_F(PowerCutTest, ALostBeginningIsFound) {
+  Zero(0, 4096);
+  EXPECT_EQ(Find(), 0u);
+  Zero(0, base_.size() - 100);
+  EXPECT_EQ(Find(), 0u);
+}
+
+TEST_F(PowerCutTest, ATornEndIsNone) {
+  Zero(members_[4].file_offset, base_.size() - members_[4].file_offset);
+  EXPECT_EQ(Find(), std::nullopt);
+  base_.resize(members_[4].file_offset + 1000);
+  EXPECT_EQ(Find(), std::nullopt);
+}
+
+TEST_F(PowerCutTest, OtherDamageIsNone) {
+  for (const uint64_t at : {members_[2].file_offset, members_[2].file_offset + 1000}) {
+    base_ = Base();
+    base_[at] ^= std::byte{0x55};
+    EXPECT_EQ(Find(), std::nullopt) << at;
+  }
+}
+
+TEST_F(PowerCutTest, AForeignFileIsLeftAlone) {
+  base_ = test::MakeForeign(test::Noise(kBlock, 1));
+  test::Append(&base_, Base());
+  Zero(base_.size() / 2 / 512 * 512, 512);
+  EXPECT_EQ(Find(), std::nullopt);
+}
+
+TEST_F(PowerCutTest, OnlyTheEndOfALongFileIsLookedAt) {
+  // More than one group of the index, or there is nothing to begin at.
+  Make(test::Noise(70 * kBlock, 6));
+  base_ = Base();
+  const std::vector<MemberInfo> members = Members();
+  Zero(members[5].file_offset + 1024, 1024);
+  EXPECT_EQ(Find(), members[5].file_offset);
+  EXPECT_EQ(Find(base_.size() / 8), std::nullopt);
+  base_ = Base();
+  const MemberInfo& late = members[members.size() - 2];
+  Zero(late.file_offset + 1024, 1024);
+  EXPECT_EQ(Find(base_.size() / 8), late.file_offset);
+}
+
+}  // namespace
+}  // namespace gzipfs
