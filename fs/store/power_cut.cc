@@ -57,11 +57,13 @@ Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offs
   if (!count) return Fail(count.error());
   bytes.resize(*count);
   if (*count >= kFewZeros && IsZeros(std::span(bytes).first(kFewZeros))) return file_offset;
+  // Half a header of ours may look like a whole one of somebody else's.
   const Result<MemberHeader> header = ParseMemberHeader(bytes);
-  if (!header || !header->profile) return std::nullopt;
-  bytes.resize(std::min(header->member_bytes, base.Size() - file_offset));
-  count = base.ReadAt(file_offset, bytes);
-  if (!count) return Fail(count.error());
+  if (header && header->profile) {
+    bytes.resize(std::min(header->member_bytes, base.Size() - file_offset));
+    count = base.ReadAt(file_offset, bytes);
+    if (!count) return Fail(count.error());
+  }
   const uint64_t end = file_offset + *count;
   for (uint64_t at = file_offset; at < end;) {
     const uint64_t sector_end = std::min((at / kSectorBytes + 1) * kSectorBytes, end);

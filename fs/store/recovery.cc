@@ -47,6 +47,7 @@ class Recovery {
   Result<void> HandleReplaced(const FoundLog& log);
   Result<void> HandleOverwritten(const FoundLog& log);
   Result<void> CopyImage(const FoundLog& log, const RecoveryPlace& place);
+  Result<void> CutToPrefix(const LogSummary& summary, int fd);
   Result<void> Apply(const FoundLog& log, RecoveryPlace& place);
   Result<void> Remove(const std::string& name);
   Result<void> Quarantine(const FoundLog& log, const std::string& why);
@@ -247,6 +248,17 @@ Result<void> Recovery::HandleOverwritten(const FoundLog& log) {
   return Handle(Look(log.name, log.ino));
 }
 
+// Of a base that was being joined, what came behind the cut is in the log, too, and
+// may have lost pages.
+Result<void> Recovery::CutToPrefix(const LogSummary& summary, int fd) {
+  if (!summary.prefix) return {};
+  const auto identity = IdentityOf(store_.ops(), fd);
+  if (!identity) return Fail(identity.error());
+  if (*identity == summary.header.base) return {};
+  if (identity->stored_bytes <= summary.prefix->stored_bytes) return {};
+  return store_.ops().Truncate(fd, summary.prefix->stored_bytes);
+}
+
 // Opening the file reads its log; settling it brings that into the base.
 Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   store_.logs().Add(log.ino);
@@ -257,8 +269,8 @@ Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   }
   Result<void> settled;
   auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
-  if (!fd) settled = Fail(fd.error());
-  if (fd) {
+  settled = fd ? CutToPrefix(*log.summary, fd->get()) : Fail(fd.error());
+  if (settled) {
     place.Hold(store_.ops(), store_.root_fd());
     auto content = OpenContent(store_, std::move(*fd), true, false, place);
     settled = content ? (*content)->Settle() : Fail(content.error());
