@@ -18,8 +18,6 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kQuarantineDirName[] = "quarantine";
-
 // A log as it was found.
 struct FoundLog {
   std::string name;
@@ -30,7 +28,8 @@ struct FoundLog {
 
 class Recovery {
  public:
-  Recovery(Store& store, const RecoveryWatcher& watcher) : store_(store), watcher_(watcher) {}
+  Recovery(Store& store, const RecoveryWatcher& watcher, TornEnds torn_ends)
+      : store_(store), watcher_(watcher), torn_ends_(torn_ends) {}
 
   Result<RecoveryReport> Run();
 
@@ -54,6 +53,7 @@ class Recovery {
 
   Store& store_;
   const RecoveryWatcher& watcher_;
+  const TornEnds torn_ends_;
   RecoveryReport report_;
   std::vector<FoundLog> logs_;
   std::vector<std::string> next_names_;
@@ -334,7 +334,7 @@ Result<RecoveryReport> Recovery::Run() {
   }
   // Before any base changes: a log that came back would be applied once more.
   if (!logs_.empty()) GZIPFS_TRY(store_.ops().SyncAll(store_.log_dir_fd()));
-  GZIPFS_TRY(CompleteEnds());
+  if (torn_ends_ == TornEnds::kComplete) GZIPFS_TRY(CompleteEnds());
   GZIPFS_TRY(RemoveImages());
   watcher_.progress(all_bytes, all_bytes);
   return report_;
@@ -342,8 +342,9 @@ Result<RecoveryReport> Recovery::Run() {
 
 }  // namespace
 
-Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher) {
-  return Recovery(store, watcher).Run();
+Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher,
+                               TornEnds torn_ends) {
+  return Recovery(store, watcher, torn_ends).Run();
 }
 
 }  // namespace gzipfs

@@ -14,9 +14,6 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kLockName[] = "lock";
-constexpr char kImageDirName[] = "image";
-constexpr char kLogDirName[] = "log";
 constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, behind the number
 
 tl::unexpected<StoreError> Refuse(std::string message) {
@@ -126,8 +123,10 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   }
   const LockKind kind = options_.read_only ? LockKind::kShared : LockKind::kExclusive;
   if (Result<void> locked = TryLockFile(lock->get(), kind); !locked) {
+    // Readers do not sign.
     const long holder = LockHolder(ops_, lock->get());
-    return Refuse(fmt::format("the store {} is already mounted (by process {})", path, holder));
+    return Refuse(fmt::format("the store {} is already mounted ({})", path,
+                              holder > 0 ? fmt::format("by process {}", holder) : "read-only"));
   }
   lock_fd_ = std::move(*lock);
   const Result<struct stat> left = ops_.Stat(lock_fd_.get());
@@ -166,8 +165,8 @@ bool WasLeftUnsettled(const std::string& path) {
 tl::expected<void, StoreError> Store::Configure(const std::string& path) {
   Result<std::optional<StoreConfig>> found = ReadStoreConfig(ops_, private_fd_.get());
   if (!found) {
-    return Refuse(fmt::format("cannot read {}/{}/{}: {}", path, kPrivateDirName, kConfigName,
-                              found.error().message()));
+    return Refuse(fmt::format("{}/{}/{} {}", path, kPrivateDirName, kConfigName,
+                              DescribeConfigError(found.error())));
   }
   StoreConfig config = found->value_or(StoreConfig{});
   const uint64_t wanted = options_.block_bytes;
@@ -176,7 +175,10 @@ tl::expected<void, StoreError> Store::Configure(const std::string& path) {
                               config.block_bytes / kKiB));
   }
   if (!*found && wanted != 0) config.block_bytes = wanted;
-  if (!IsBlockSize(config.block_bytes)) return Refuse(kBadBlockSize);
+  if (!IsBlockSize(config.block_bytes)) {
+    return Refuse(fmt::format("{}/{}/{} says block_bytes {}, which no store has; {}", path,
+                              kPrivateDirName, kConfigName, config.block_bytes, kBadBlockSize));
+  }
   block_bytes_ = config.block_bytes;
   profile_ = block_bytes_ == kBgzfBlockBytes ? Profile::kBgzf : Profile::kLarge;
   if (!*found && !options_.read_only) {
@@ -189,7 +191,12 @@ tl::expected<void, StoreError> Store::Configure(const std::string& path) {
 }
 
 Result<UniqueFd> Store::OpenPrivateDir(const char* name) {
-  return MakeAndOpen(ops_, private_fd_.get(), name);
+  Result<UniqueFd> there = OpenDirectory(ops_, private_fd_.get(), name);
+  if (there || there.error().value() != ENOENT) return there;
+  Result<UniqueFd> made = MakeAndOpen(ops_, private_fd_.get(), name);
+  // What will be put into it is to be found again.
+  if (made) GZIPFS_TRY(ops_.SyncAll(private_fd_.get()));
+  return made;
 }
 
 std::string Store::UniqueName() {

@@ -24,6 +24,13 @@ namespace gzipfs {
 // The directory inside the store that is ours; never shown in the mount.
 inline constexpr char kPrivateDirName[] = ".gzipfs";
 
+// What is inside it: the writer's lock, images that are not bases yet, redo
+// logs, and what fitted no file or was cut off one.
+inline constexpr char kLockName[] = "lock";
+inline constexpr char kImageDirName[] = "image";
+inline constexpr char kLogDirName[] = "log";
+inline constexpr char kQuarantineDirName[] = "quarantine";
+
 // What the names of temporary files in it begin with.
 inline constexpr char kImagePrefix[] = "new-";
 
