@@ -239,6 +239,8 @@ Result<bool> HasWrongSize(const ByteSource& source, const MemberGroup& group) {
   for (size_t i = 0; i < kMaxWalkedMembers; ++i) {
     const Result<std::optional<MemberInfo>> member = scanner.Next();
     if (!member && IsDevice(member.error())) return Fail(member.error());
+    // So large a size makes the scanner decode.
+    if (!member && member.error() == DataError::kBadSize) return true;
     if (!member || !*member) break;
     if (scanner.plain_position() - group.plain_offset > 2 * kGroupMaxBytes) break;
     const Result<bool> decodes = Decodes(source, **member);

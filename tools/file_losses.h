@@ -24,6 +24,8 @@ class FileLosses {
   // Forgets those at and behind `file_offset`.
   void DropFrom(uint64_t file_offset);
   bool empty() const { return losses_.empty(); }
+  // Nothing is wrong but that the file's end is no member.
+  bool is_only_end() const { return losses_.size() == 1 && losses_[0].member_count == 0; }
   const FileLoss& last() const { return losses_.back(); }
 
   // A line for each of the first ones, adjoining ones together, and one for the

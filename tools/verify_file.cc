@@ -15,6 +15,8 @@
 #include "codec/index_check.h"
 #include "codec/member_index.h"
 #include "codec/member_search.h"
+#include "fs/store/base_rest.h"
+#include "fs/sys/at.h"
 #include "tools/file_losses.h"
 #include "tools/gzip_input.h"
 #include "tools/join_search.h"
@@ -27,6 +29,8 @@ namespace {
 using Kind = FileVerdict::Kind;
 
 constexpr int kMaxLooks = 5;
+// A writer may be kept waiting half-way through a write, by a slow disk.
+constexpr time_t kWriterPatience_s = 60;
 
 // What a file adds to the progress of all: never more than its size when it was
 // counted, and that much in the end, however often it is looked at.
@@ -265,6 +269,12 @@ Result<void> Verification::Run(FileVerdict& verdict) {
   }
   verdict.plain_bytes = end_.plain_offset;
   Tell(*end, verdict);
+  if (*end == WalkEnd::kDamage && losses_.is_only_end()) {
+    const Result<BaseRest> rest =
+        ClassifyRest(source_, end_.file_offset, losses_.last().error, /*is_conforming=*/true);
+    if (!rest) return Fail(rest.error());
+    verdict.is_torn_end = *rest == BaseRest::kTorn;
+  }
   const bool is_left_out = *end == WalkEnd::kDamage && end_.file_offset < source_.Size();
   return is_left_out && options_.is_deep ? LookBehind(verdict) : Result<void>();
 }
@@ -332,6 +342,8 @@ FileVerdict VerifyFile(const std::string& path, CodecPool* pool,
     if (verdict.kind != Kind::kDamaged && verdict.kind != Kind::kNoted) return verdict;
     const Result<GzipInput> again = GzipInput::Open(path, GzipInput::Access::kRandom);
     if (!again) return Unreadable(again.error());
+    const time_t unchanged_s = FileClockNow().tv_sec - again->status().st_ctim.tv_sec;
+    if (options.is_in_use && verdict.is_torn_end && unchanged_s < kWriterPatience_s) continue;
     const bool is_unchanged = IsUnchanged(input->status(), again->status());
     const bool is_sure = !options.is_in_use || verdict.kind == Kind::kNoted || was_damaged;
     if (is_unchanged && is_sure) return verdict;

@@ -24,13 +24,15 @@ struct FileVerdict {
   std::vector<std::string> further;   // more of it, each a line of its own
   uint64_t plain_bytes = 0;           // of complete members
   uint64_t file_bytes = 0;
+  bool is_torn_end = false;           // kDamaged, by a write that did not get to its end
   bool may_need_repair = false;       // fs/store/repair.h has something to decide
 };
 
 struct VerifyOptions {
   // Decodes everything once more with zlib, and looks for members behind damage.
   bool is_deep = false;
-  // A mount may be writing the file: damage is believed when it is seen twice.
+  // A mount may be writing the file: damage is believed when it is seen twice,
+  // and a torn end when the file has not changed for a minute.
   bool is_in_use = false;
   // Ends the work with kInterrupted as soon as it returns true; may be null.
   bool (*is_interrupted)() = nullptr;

@@ -84,14 +84,20 @@ Result<std::string> FileRepair::KeepRest() {
   return name ? Fail(done.error()) : Fail(name.error());
 }
 
+// Between the two the file is its members, which is what any gzip writer leaves.
+// A tail that was written over the rest first would look like damage if it were
+// torn.
 Result<void> FileRepair::CutAndAppend() {
   const int fd = fd_.get();
   if (plan_.cuts_rest) GZIPFS_TRY(ops_.Truncate(fd, plan_.members_end));
-  Result<void> done = ops_.WriteAt(fd, plan_.members_end, plan_.tail);
-  if (!done) (void)ops_.Truncate(fd, plan_.members_end);
+  const Result<void> written = ops_.WriteAt(fd, plan_.members_end, plan_.tail);
+  if (!written) {
+    (void)ops_.Truncate(fd, plan_.members_end);
+    return written;
+  }
   const timespec times[2] = {before_.st_atim, before_.st_mtim};
-  if (done) done = ops_.SetTimes(fd, times);
-  return done ? ops_.SyncAll(fd) : done;
+  GZIPFS_TRY(ops_.SetTimes(fd, times));
+  return ops_.SyncAll(fd);
 }
 
 // Content, owner, mode, attributes and times.

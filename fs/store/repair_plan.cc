@@ -21,6 +21,21 @@ constexpr uint64_t kMaxBrokenTailBytes = 64 * kMiB;
 // So many bytes of an empty member may be others and it is still seen to be one.
 constexpr size_t kMaxBrokenBytes = 2;
 
+// A file as it will be when it has been cut.
+class EndOfMembers final : public ByteSource {
+ public:
+  EndOfMembers(const ByteSource& file, uint64_t end) : file_(file), end_(end) {}
+  Result<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) const override {
+    if (offset >= end_) return 0;
+    return file_.ReadAt(offset, out.first(std::min<uint64_t>(out.size(), end_ - offset)));
+  }
+  uint64_t Size() const override { return end_; }
+
+ private:
+  const ByteSource& file_;
+  const uint64_t end_;
+};
+
 // What a walk over the members tells that the layout does not.
 struct Walked {
   bool has_tail_members = false;  // ours, dead or not
@@ -47,30 +62,35 @@ Result<Walked> WalkMembersUpTo(const ByteSource& file, uint64_t members_end, boo
   }
 }
 
-// True when `slot` is an empty member of ours but for a few bytes.
-bool IsAlmostEmptyMember(Profile profile, std::span<const std::byte> slot) {
+// How many bytes of `slot` are not those of an empty member of ours.
+size_t OtherBytes(Profile profile, std::span<const std::byte> slot) {
   Payload payload;
   std::copy_n(&slot[kPayloadOffset], kPayloadBytes, payload.begin());
   std::array<std::byte, EmptyMemberBytes(Profile::kLarge)> ours;
   EncodeEmptyMember(profile, payload, ours);
   size_t other_bytes = 0;
   for (size_t i = 0; i < slot.size(); ++i) other_bytes += slot[i] != ours[i] ? 1 : 0;
-  return other_bytes <= kMaxBrokenBytes;
+  return other_bytes;
 }
 
-// True when the rest is the end of a tail, with a few bytes wrong: derived, and
-// without a plain byte in it.
-Result<bool> IsBrokenTail(const ByteSource& file, uint64_t begin, Profile profile) {
+// Where the first damaged member of the tail at the file's end begins; the
+// file's end when none is damaged. Such a member is derived and has no plain
+// byte, but gzip stumbles over it.
+Result<uint64_t> FindBrokenTail(const ByteSource& file, Profile profile) {
   const size_t slot_bytes = EmptyMemberBytes(profile);
-  const uint64_t rest_bytes = file.Size() - begin;
-  if (rest_bytes % slot_bytes != 0 || rest_bytes > kMaxBrokenTailBytes) return false;
-  std::vector<std::byte> rest(rest_bytes);
-  const Result<size_t> count = file.ReadAt(begin, rest);
-  if (!count) return Fail(count.error());
-  for (size_t at = 0; at + slot_bytes <= *count; at += slot_bytes) {
-    if (!IsAlmostEmptyMember(profile, std::span(rest).subspan(at, slot_bytes))) return false;
+  uint64_t broken = file.Size();
+  uint64_t end = file.Size();
+  std::array<std::byte, EmptyMemberBytes(Profile::kLarge)> buffer;
+  const auto slot = std::span(buffer).first(slot_bytes);
+  while (end >= slot_bytes && file.Size() - end < kMaxBrokenTailBytes) {
+    const Result<size_t> count = file.ReadAt(end - slot_bytes, slot);
+    if (!count) return Fail(count.error());
+    const size_t other_bytes = OtherBytes(profile, slot);
+    if (*count != slot_bytes || other_bytes > kMaxBrokenBytes) break;
+    end -= slot_bytes;
+    if (other_bytes > 0) broken = end;
   }
-  return *count == rest.size();
+  return broken;
 }
 
 // Why the rest must stay; empty when it may be cut off.
@@ -78,10 +98,6 @@ Result<std::string> ObstacleInRest(const ByteSource& file, const FileLayout& lay
   const uint64_t begin = layout.valid_bytes;
   const Result<BaseRest> kind = ClassifyRest(file, layout);
   if (!kind) return Fail(kind.error());
-  const Result<bool> is_broken_tail =
-      layout.profile ? IsBrokenTail(file, begin, *layout.profile) : false;
-  if (!is_broken_tail) return Fail(is_broken_tail.error());
-  if (*is_broken_tail) return std::string();
   const Result<MemberSearch> search =
       FindMembers(file, begin, file.Size(), SearchFor::kAnyGzip);
   if (!search) return Fail(search.error());
@@ -101,27 +117,23 @@ Result<std::string> ObstacleInRest(const ByteSource& file, const FileLayout& lay
   return std::string();
 }
 
+// The same of the file as a whole.
+Result<std::string> ObstacleToCut(const ByteSource& file, const FileLayout& by_tail,
+                                  const FileLayout& scan) {
+  if (!scan.rest) return std::string();
+  if (scan.rest == DataError::kTooLarge) {
+    return std::string("it is too complex to be looked at as a whole");
+  }
+  if (by_tail.has_tail) return std::string("its index leads past the damage: all else can be read");
+  return ObstacleInRest(file, scan);
+}
+
 uint64_t BlockBytesFor(Profile profile, const FileLayout& by_tail, uint64_t largest_plain_bytes) {
   if (profile == Profile::kBgzf) return kBgzfBlockBytes;
   if (by_tail.block_bytes >= kMinLargeBlockBytes) return by_tail.block_bytes;
   return std::clamp(std::bit_ceil(largest_plain_bytes), kMinLargeBlockBytes,
                     kMaxLargeBlockBytes);
 }
-
-// What stands at the end of the members, with what is behind them cut off.
-class EndOfMembers final : public ByteSource {
- public:
-  EndOfMembers(const ByteSource& file, uint64_t end) : file_(file), end_(end) {}
-  Result<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) const override {
-    if (offset >= end_) return 0;
-    return file_.ReadAt(offset, out.first(std::min<uint64_t>(out.size(), end_ - offset)));
-  }
-  uint64_t Size() const override { return end_; }
-
- private:
-  const ByteSource& file_;
-  const uint64_t end_;
-};
 
 // Adds the tail that the file needs once its rest is gone.
 Result<void> PlanTail(const ByteSource& file, const FileLayout& scan, RepairPlan& plan) {
@@ -161,37 +173,34 @@ Result<void> PlanTail(const ByteSource& file, const FileLayout& scan, RepairPlan
 Result<RepairPlan> PlanRepair(const ByteSource& file, Profile empty_profile,
                               uint64_t empty_block_bytes) {
   RepairPlan plan;
-  const Result<FileLayout> by_tail = ReadLayout(file);
+  uint64_t intact_end = file.Size();
+  for (const Profile profile : {Profile::kBgzf, Profile::kLarge}) {
+    const Result<uint64_t> broken = FindBrokenTail(file, profile);
+    if (!broken) return Fail(broken.error());
+    intact_end = std::min(intact_end, *broken);
+  }
+  plan.cuts_rest = intact_end < file.Size();
+  const EndOfMembers intact(file, intact_end);
+  const Result<FileLayout> by_tail = ReadLayout(intact);
   if (!by_tail) return Fail(by_tail.error());
-  const Result<FileLayout> scan = ScanLayout(file);
+  const Result<FileLayout> scan = ScanLayout(intact);
   if (!scan) return Fail(scan.error());
   plan.members_end = scan->valid_bytes;
   plan.plain_bytes = scan->index.plain_bytes();
   if (!scan->is_conforming || (scan->valid_bytes > 0 && !scan->profile)) {
     if (scan->rest) plan.obstacle = "it is another writer's file, which is not changed";
+    plan.cuts_rest = false;
     return plan;
   }
-  if (scan->rest == DataError::kTooLarge) {
-    plan.obstacle = "it is too complex to be looked at as a whole";
-    return plan;
-  }
-  if (scan->rest && by_tail->has_tail) {
-    plan.obstacle = "its index leads past the damage: all else can be read";
-    return plan;
-  }
-  if (scan->rest) {
-    Result<std::string> obstacle = ObstacleInRest(file, *scan);
-    if (!obstacle) return Fail(obstacle.error());
-    plan.obstacle = std::move(*obstacle);
-    if (!plan.obstacle.empty()) return plan;
-    plan.cuts_rest = true;
-  }
-  if (!scan->profile) {
-    if (plan.cuts_rest) plan.tail = MemberIndex().EncodeTail(empty_profile, empty_block_bytes);
-    return plan;
-  }
-  GZIPFS_TRY(PlanTail(file, *scan, plan));
+  Result<std::string> obstacle = ObstacleToCut(intact, *by_tail, *scan);
+  if (!obstacle) return Fail(obstacle.error());
+  plan.obstacle = std::move(*obstacle);
+  plan.cuts_rest = plan.cuts_rest || scan->rest;
+  if (plan.obstacle.empty() && scan->profile) GZIPFS_TRY(PlanTail(intact, *scan, plan));
   if (!plan.obstacle.empty()) plan.cuts_rest = false;
+  if (plan.cuts_rest && !scan->profile) {
+    plan.tail = MemberIndex().EncodeTail(empty_profile, empty_block_bytes);
+  }
   return plan;
 }
 
