@@ -200,10 +200,10 @@ with open(sys.argv[1], "wb") as file:
         file.flush()
 PYTHON
 writer=$!
+status=0
 for _ in $(seq 30); do
-  timeout 60 "$GZIPFS" check "$store" >stdout 2>stderr || break
+  timeout 60 "$GZIPFS" check "$store" >stdout 2>stderr || { status=$? && break; }
 done
-status=$?
 touch stop
 wait $writer
 [ $status -eq 0 ] || fail "beside a writer: $(cat stdout stderr)"
