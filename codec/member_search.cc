@@ -207,11 +207,11 @@ Result<std::vector<MemberInfo>> SalvageGroup(const ByteSource& source, const Mem
     const Result<std::optional<MemberInfo>> member = scanner.Next();
     if (!member && IsDevice(member.error())) return Fail(member.error());
     if (!member) break;
-    if (!*member || (*member)->plain_end() > plain_end || members.size() == kMaxWalkedMembers)
-      return std::vector<MemberInfo>{};
+    if (!*member || members.size() == kMaxWalkedMembers) return std::vector<MemberInfo>{};
     const Result<bool> decodes = Decodes(source, **member);
     if (!decodes) return Fail(decodes.error());
     if (!*decodes) break;
+    if ((*member)->plain_end() > plain_end) return std::vector<MemberInfo>{};
     members.push_back(**member);
     front_file_end = scanner.position();
     front_plain_end = scanner.plain_position();

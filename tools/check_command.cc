@@ -49,7 +49,7 @@ constexpr char kCheckExamples[] =
     "can be read. A file of another gzip writer is never changed.\n\n"
     "--deep decodes everything a second time with zlib and compares, looks byte by byte for\n"
     "members behind a place that cannot be passed, and decodes every record of the redo\n"
-    "logs. It takes three to six times as long.\n\n"
+    "logs. It takes several times as long.\n\n"
     "Examples:\n"
     "  gzipfs check ~/store\n"
     "  gzipfs check --deep dump.sql.gz notes.txt.gz\n"
@@ -130,10 +130,10 @@ class Checker {
 
  private:
   VerifyOptions OptionsFor(const std::string& path) {
+    VerifyOptions options{.is_deep = arguments_.is_deep, .is_interrupted = WasInterrupted};
     const std::optional<std::string> root = repair_ ? std::nullopt : roots_.Of(path);
-    return {.is_deep = arguments_.is_deep,
-            .is_in_use = root && IsStoreInUse(RealFileOps(), *root),
-            .is_interrupted = WasInterrupted};
+    if (root) options.is_in_use = [root] { return IsStoreInUse(RealFileOps(), *root); };
+    return options;
   }
 
   void Begin(const InventoryFile& file) {
@@ -180,8 +180,9 @@ class Checker {
       default: return;
     }
     const bool is_damaged = verdict.kind == FileVerdict::Kind::kDamaged;
-    if (is_damaged && !(repair_ && Repair(path, true))) Damaged();
-    if (!is_damaged && repair_ && verdict.may_need_repair) Repair(path, false);
+    const bool repairs = repair_ && verdict.may_need_repair && !WasInterrupted();
+    const bool is_whole = repairs && Repair(path, is_damaged);
+    if (is_damaged && !is_whole) Damaged();
   }
 
   void Damaged() {

@@ -343,9 +343,11 @@ FileVerdict VerifyFile(const std::string& path, CodecPool* pool,
     const Result<GzipInput> again = GzipInput::Open(path, GzipInput::Access::kRandom);
     if (!again) return Unreadable(again.error());
     const time_t unchanged_s = FileClockNow().tv_sec - again->status().st_ctim.tv_sec;
-    if (options.is_in_use && verdict.is_torn_end && unchanged_s < kWriterPatience_s) continue;
+    const bool is_in_use =
+        verdict.kind == Kind::kDamaged && options.is_in_use && options.is_in_use();
+    if (is_in_use && verdict.is_torn_end && unchanged_s < kWriterPatience_s) continue;
     const bool is_unchanged = IsUnchanged(input->status(), again->status());
-    const bool is_sure = !options.is_in_use || verdict.kind == Kind::kNoted || was_damaged;
+    const bool is_sure = !is_in_use || was_damaged;
     if (is_unchanged && is_sure) return verdict;
     was_damaged = is_unchanged;
   }

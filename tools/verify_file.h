@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,10 @@ struct FileVerdict {
 struct VerifyOptions {
   // Decodes everything once more with zlib, and looks for members behind damage.
   bool is_deep = false;
-  // A mount may be writing the file: damage is believed when it is seen twice,
-  // and a torn end when the file has not changed for a minute.
-  bool is_in_use = false;
+  // Whether a mount may be writing the file; asked when there is damage, which is
+  // then believed when it is seen twice, and a torn end when the file has not
+  // changed for a minute. May be null.
+  std::function<bool()> is_in_use = nullptr;
   // Ends the work with kInterrupted as soon as it returns true; may be null.
   bool (*is_interrupted)() = nullptr;
 };

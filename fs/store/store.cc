@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bit>
@@ -140,6 +141,11 @@ tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
   const std::string pid = fmt::format("{:<10}\n", getpid());
   Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
   if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid)));
+  if (written && unclean_since_) {
+    // If this process dies before it has recovered all, the next one begins there again.
+    const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, *unclean_since_};
+    written = ops_.SetTimes(lock_fd_.get(), times);
+  }
   // Recovery after a power cut goes by it.
   if (written) written = ops_.SyncData(lock_fd_.get());
   is_signed_ = written.has_value();

@@ -177,7 +177,7 @@ TEST_F(VerifyFileTest, TornEndIsBelievedInAStoreInUseWhenItIsOld) {
   EXPECT_TRUE(Verify(file).is_torn_end);
   std::atomic<uint64_t> done_bytes = 0;
   const FileVerdict verdict =
-      VerifyFile(dir_ / "file.gz", nullptr, done_bytes, {.is_in_use = true});
+      VerifyFile(dir_ / "file.gz", nullptr, done_bytes, {.is_in_use = [] { return true; }});
   EXPECT_EQ(verdict.kind, Verdict::kNoted);
   EXPECT_EQ(verdict.reason, "is being written");
   EXPECT_EQ(done_bytes, file.size()) << "five looks count once";
