@@ -49,7 +49,7 @@ constexpr char kCheckExamples[] =
     "can be read. A file of another gzip writer is never changed.\n\n"
     "--deep decodes everything a second time with zlib and compares, looks byte by byte for\n"
     "members behind a place that cannot be passed, and decodes every record of the redo\n"
-    "logs. It takes several times as long.\n\n"
+    "logs. It takes two to four times as long.\n\n"
     "Examples:\n"
     "  gzipfs check ~/store\n"
     "  gzipfs check --deep dump.sql.gz notes.txt.gz\n"
