@@ -13,6 +13,7 @@
 #include "fs/sys/process.h"
 #include "tools/check_inventory.h"
 #include "tools/check_repair.h"
+#include "tools/check_stores.h"
 #include "tools/commands.h"
 #include "tools/gzip_input.h"
 #include "tools/messages.h"
@@ -31,7 +32,6 @@ constexpr int kInterrupted = 32;
 // it, the files are.
 constexpr uint64_t kBigFileBytes = 8 * kMiB;
 constexpr size_t kMaxPendingFiles = 1024;
-constexpr size_t kMaxToldWaiting = 20;
 
 constexpr char kCheckExamples[] =
     "Every member is decoded and its CRC-32 and size are compared; the tail and the index\n"
@@ -46,7 +46,7 @@ constexpr char kCheckExamples[] =
     "no member can be read, is cut off, after a copy of it was put into .gzipfs/quarantine\n"
     "of the store, or beside the file as FILE.gz.rest. A tail that is missing, damaged or\n"
     "wrong is followed by a right one. Damaged members stay: reading them fails, all else\n"
-    "can be read. A file of another gzip writer is never changed.\n\n"
+    "can be read. A file with a member of gzip or pigz in it is never changed.\n\n"
     "--deep decodes everything a second time with zlib and compares, looks byte by byte for\n"
     "members behind a place that cannot be passed, and decodes every record of the redo\n"
     "logs. It takes two to four times as long.\n\n"
@@ -114,7 +114,7 @@ class Checker {
         progress_(inventory.total_bytes), pool_(thread_count) {}
 
   int Run() {
-    LookAtStores();
+    TellOfStores();
     for (const std::string& collision : inventory_.collisions) Note(collision);
     for (const InventoryFile& file : inventory_.files) {
       if (WasInterrupted()) break;
@@ -212,41 +212,19 @@ class Checker {
     return false;
   }
 
-  void LookAtStores() {
-    for (const std::string& path : inventory_.store_paths) {
-      const auto depth = arguments_.is_deep ? SurveyDepth::kEveryBlock : SurveyDepth::kEnds;
-      const Result<StoreSurvey> survey = SurveyStore(RealFileOps(), path, depth);
-      if (!survey) {
-        Complain(kCheckName, "{}/{}: {}", path, kPrivateDirName, Describe(survey.error()));
-        exit_status_ |= kOperational;
-        continue;
-      }
-      TellWaiting(path, *survey);
-      for (const SurveyFinding& finding : survey->findings) {
-        if (finding.kind == SurveyFinding::Kind::kNote) {
-          // With --repair this process has the lock, and ends properly.
-          Note(fmt::format("{}: note: {}", path, finding.sentence));
-        } else {
-          Say(fmt::format("{}: {}", path, finding.sentence));
-          ++bad_logs_;
-          exit_status_ |= kErrorsLeft;
-        }
-      }
+  void TellOfStores() {
+    const StoreLines lines =
+        LookIntoStores(inventory_, arguments_.is_deep, /*is_ours=*/repair_ != nullptr);
+    for (const std::string& line : lines.notes) Note(line);
+    for (const std::string& line : lines.damages) {
+      Say(line);
+      ++bad_logs_;
+      exit_status_ |= kErrorsLeft;
     }
-  }
-
-  void TellWaiting(const std::string& path, const StoreSurvey& survey) {
-    const size_t count = survey.waiting_paths.size();
-    if (count == 0) return;
-    const bool is_mounted = survey.is_in_use && repair_ == nullptr;
-    std::string line = fmt::format(
-        "{}: note: {} file{} changes in a redo log; {}: ", path, count,
-        count == 1 ? " has" : "s have",
-        is_mounted ? "the mount brings them in" : "the next mount brings them in");
-    for (size_t i = 0; i < std::min(count, kMaxToldWaiting); ++i)
-      line += (i == 0 ? "" : ", ") + survey.waiting_paths[i];
-    if (count > kMaxToldWaiting) line += fmt::format(" and {} more", count - kMaxToldWaiting);
-    Note(line);
+    for (const std::string& line : lines.failures) {
+      Complain(kCheckName, line);
+      exit_status_ |= kOperational;
+    }
   }
 
   void Summarise() {
@@ -255,10 +233,11 @@ class Checker {
         "{} file{} checked, {} plain in {} stored: {}", checked_files_,
         checked_files_ == 1 ? "" : "s", FormatByteCount(plain_bytes_),
         FormatByteCount(file_bytes_),
-        damaged_files_ == 0 ? "no damage" : fmt::format("{} damaged", damaged_files_));
+        damaged_files_ > 0 ? fmt::format("{} damaged", damaged_files_)
+                           : (bad_logs_ > 0 ? "no file damaged" : "no damage"));
     if (damaged_files_ == 0 && repaired_files_ > 0) line += " left";
     if (repaired_files_ > 0) line += fmt::format(", {} repaired", repaired_files_);
-    if (bad_logs_ > 0) line += fmt::format(", {} in the store itself", bad_logs_);
+    if (bad_logs_ > 0) line += fmt::format(", {} damage in {}", bad_logs_, kPrivateDirName);
     if (note_count_ > 0)
       line += fmt::format(", {} note{}", note_count_, note_count_ == 1 ? "" : "s");
     if (unreadable_files_ > 0) line += fmt::format(", {} could not be read", unreadable_files_);

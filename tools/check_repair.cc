@@ -28,7 +28,7 @@ tl::expected<void, std::string> CheckRepair::RecoverStore(const std::string& roo
                                                           bool completes_ends) {
   RecoveryWatcher watcher;
   watcher.say = [&](const std::string& sentence) {
-    say_(fmt::format("{}: repaired: {}", root, sentence));
+    say_(fmt::format("{}: {}", root, sentence));
   };
   const auto report =
       Recover(store, watcher, completes_ends ? TornEnds::kComplete : TornEnds::kLeave);
