@@ -19,8 +19,8 @@ constexpr size_t kSearchWindowBytes = kMiB;
 // decoded, for each byte of what is searched, and to begin with.
 constexpr uint64_t kCostPerByte = 64;
 constexpr uint64_t kFreeCost = 256 * kMiB;
-// Hops to find the first member behind the damage in a group.
-constexpr size_t kMaxSalvageHops = 64 * 1024;
+// Members decoded to find the first one behind the damage in a group.
+constexpr size_t kMaxSalvageHops = 16 * 1024;
 
 bool IsDevice(std::error_code error) { return error.category() == std::system_category(); }
 
@@ -180,11 +180,10 @@ Result<std::vector<MemberInfo>> WalkToEnd(const ByteSource& source, const Member
     const Result<std::optional<MemberInfo>> member = scanner.Next();
     if (!member && IsDevice(member.error())) return Fail(member.error());
     if (!member || !*member || scanner.plain_position() > room) break;
-    if (members.empty()) {
-      const Result<bool> decodes = Decodes(source, **member);
-      if (!decodes) return Fail(decodes.error());
-      if (!*decodes) break;
-    }
+    // One with a wrong ISIZE would move those before it.
+    const Result<bool> decodes = Decodes(source, **member);
+    if (!decodes) return Fail(decodes.error());
+    if (!*decodes) break;
     members.push_back(**member);
   }
   if (members.empty() || scanner.position() != file_end || scanner.plain_position() > room)
@@ -232,24 +231,21 @@ Result<std::vector<MemberInfo>> SalvageGroup(const ByteSource& source, const Mem
   return members;
 }
 
-Result<bool> HasWrongSize(const ByteSource& source, const MemberGroup& group) {
+Result<bool> HasDamagedMember(const ByteSource& source, const MemberGroup& group) {
   MemberScanner scanner(source, group.file_offset, group.plain_offset,
                         group.file_offset + group.file_bytes);
-  std::vector<std::byte> piece(64 * kKiB);
   for (size_t i = 0; i < kMaxWalkedMembers; ++i) {
     const Result<std::optional<MemberInfo>> member = scanner.Next();
     if (!member && IsDevice(member.error())) return Fail(member.error());
-    // So large a size makes the scanner decode.
-    if (!member && member.error() == DataError::kBadSize) return true;
+    // A size that is too large makes the scanner decode.
+    const bool was_decoded = !member && (member.error() == DataError::kBadSize ||
+                                         member.error() == DataError::kBadChecksum ||
+                                         member.error() == DataError::kBadDeflate);
+    if (was_decoded) return true;
     if (!member || !*member) break;
     if (scanner.plain_position() - group.plain_offset > 2 * kGroupMaxBytes) break;
     const Result<bool> decodes = Decodes(source, **member);
-    if (!decodes) return Fail(decodes.error());
-    if (*decodes) continue;
-    MemberStream stream(source, (*member)->file_offset, (*member)->file_end());
-    Result<size_t> read = 0;
-    while (read && !stream.at_end()) read = stream.Read(piece);
-    if (!read && read.error() == DataError::kBadSize) return true;
+    if (!decodes || !*decodes) return decodes ? Result<bool>(true) : decodes;
   }
   return false;
 }

@@ -52,10 +52,10 @@ Result<bool> Decodes(const ByteSource& source, const MemberInfo& member);
 // device's.
 Result<std::vector<MemberInfo>> SalvageGroup(const ByteSource& source, const MemberGroup& group);
 
-// True when a member of `group` has all its plain bytes, and an ISIZE that says
-// otherwise: then it is the walk that cannot be believed, not the index. Errors
-// are the device's.
-Result<bool> HasWrongSize(const ByteSource& source, const MemberGroup& group);
+// True when a walk passes a member of `group` that does not decode. Its ISIZE may
+// be damaged as well as the rest of it: where the group does not fit its members,
+// it is then they that cannot be believed, not the index. Errors are the device's.
+Result<bool> HasDamagedMember(const ByteSource& source, const MemberGroup& group);
 
 // True when a whole deflate stream with the right trailer stands behind what
 // would be the header of a member of ours at `file_offset`: then only that

@@ -163,8 +163,8 @@ Result<std::optional<PlainStream::Start>> Verification::PassDamage(bool walk_is_
   size_t next = *damaged;
   const MemberGroup group = layout_.index.GroupAt(*damaged);
   if (walk_is_complete) {
-    // It goes by ISIZE; if none of them is wrong, the index is.
-    const Result<bool> is_misled = HasWrongSize(source_, group);
+    // It goes by ISIZE; where no member is damaged, it is the index that is wrong.
+    const Result<bool> is_misled = HasDamagedMember(source_, group);
     if (!is_misled) return Fail(is_misled.error());
     if (!*is_misled) return std::nullopt;
   }

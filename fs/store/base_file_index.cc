@@ -161,7 +161,7 @@ Result<void> BaseFile::Rescan(uint64_t index_id, const MemberGroup& group) {
   if (!layout) return Fail(layout.error());
   const bool walks_to_end = layout->valid_bytes == file_bytes;
   // A scan goes by ISIZE, as the walk of the group did.
-  const Result<bool> is_misled = walks_to_end ? HasWrongSize(source, group) : false;
+  const Result<bool> is_misled = walks_to_end ? HasDamagedMember(source, group) : false;
   if (!is_misled) return Fail(is_misled.error());
   if (walks_to_end && !*is_misled) {
     AdoptScan(std::move(*layout));

@@ -170,35 +170,58 @@ Result<void> PlanTail(const ByteSource& file, const FileLayout& scan, RepairPlan
 
 }  // namespace
 
-Result<RepairPlan> PlanRepair(const ByteSource& file, Profile empty_profile,
-                              uint64_t empty_block_bytes) {
-  RepairPlan plan;
-  uint64_t intact_end = file.Size();
+namespace {
+
+// The file's end without the damaged part of a tail that it ends with.
+Result<uint64_t> EndBeforeBrokenTail(const ByteSource& file) {
+  uint64_t end = file.Size();
   for (const Profile profile : {Profile::kBgzf, Profile::kLarge}) {
     const Result<uint64_t> broken = FindBrokenTail(file, profile);
     if (!broken) return Fail(broken.error());
-    intact_end = std::min(intact_end, *broken);
+    end = std::min(end, *broken);
   }
-  plan.cuts_rest = intact_end < file.Size();
-  const EndOfMembers intact(file, intact_end);
-  const Result<FileLayout> by_tail = ReadLayout(intact);
-  if (!by_tail) return Fail(by_tail.error());
-  const Result<FileLayout> scan = ScanLayout(intact);
+  return end;
+}
+
+// Finds the end of the members to be kept. What is there when something was cut
+// off may be the broken part of a dead tail, and so on.
+Result<FileLayout> PlanCut(const ByteSource& file, RepairPlan& plan) {
+  for (plan.members_end = file.Size();;) {
+    const Result<uint64_t> intact_end =
+        EndBeforeBrokenTail(EndOfMembers(file, plan.members_end));
+    if (!intact_end) return Fail(intact_end.error());
+    const EndOfMembers intact(file, *intact_end);
+    Result<FileLayout> scan = ScanLayout(intact);
+    if (!scan) return scan;
+    if (!scan->is_conforming || (scan->valid_bytes > 0 && !scan->profile)) {
+      plan.is_foreign = true;
+      if (scan->rest) plan.obstacle = "it is another writer's file, which is not changed";
+      return scan;
+    }
+    const Result<FileLayout> by_tail = ReadLayout(intact);
+    if (!by_tail) return Fail(by_tail.error());
+    Result<std::string> obstacle = ObstacleToCut(intact, *by_tail, *scan);
+    if (!obstacle) return Fail(obstacle.error());
+    plan.obstacle = std::move(*obstacle);
+    if (!plan.obstacle.empty() || scan->valid_bytes == plan.members_end) return scan;
+    plan.members_end = scan->valid_bytes;
+  }
+}
+
+}  // namespace
+
+Result<RepairPlan> PlanRepair(const ByteSource& file, Profile empty_profile,
+                              uint64_t empty_block_bytes) {
+  RepairPlan plan;
+  const Result<FileLayout> scan = PlanCut(file, plan);
   if (!scan) return Fail(scan.error());
-  plan.members_end = scan->valid_bytes;
+  if (plan.is_foreign || !plan.obstacle.empty()) return plan;
+  plan.cuts_rest = plan.members_end < file.Size();
   plan.plain_bytes = scan->index.plain_bytes();
-  if (!scan->is_conforming || (scan->valid_bytes > 0 && !scan->profile)) {
-    if (scan->rest) plan.obstacle = "it is another writer's file, which is not changed";
-    plan.cuts_rest = false;
-    return plan;
-  }
-  Result<std::string> obstacle = ObstacleToCut(intact, *by_tail, *scan);
-  if (!obstacle) return Fail(obstacle.error());
-  plan.obstacle = std::move(*obstacle);
-  plan.cuts_rest = plan.cuts_rest || scan->rest;
-  if (plan.obstacle.empty() && scan->profile) GZIPFS_TRY(PlanTail(intact, *scan, plan));
-  if (!plan.obstacle.empty()) plan.cuts_rest = false;
-  if (plan.cuts_rest && !scan->profile) {
+  if (scan->profile) {
+    GZIPFS_TRY(PlanTail(file, *scan, plan));
+    if (!plan.obstacle.empty()) plan.cuts_rest = false;
+  } else if (plan.cuts_rest) {
     plan.tail = MemberIndex().EncodeTail(empty_profile, empty_block_bytes);
   }
   return plan;

@@ -13,6 +13,7 @@ namespace gzipfs {
 
 struct RepairPlan {
   std::string obstacle;       // why nothing may be done; empty: what follows is to be done
+  bool is_foreign = false;    // some member is; then nothing is to be done
   uint64_t members_end = 0;   // file bytes of complete members; what is behind goes
   bool cuts_rest = false;
   std::vector<std::byte> tail;  // to stand at members_end, or alone in an image; empty: none

@@ -63,16 +63,18 @@ TEST(MemberSearch, EveryByteOfAHeaderLosesThatMemberAlone) {
 TEST(MemberSearch, WrongIsizeLosesThatMemberAlone) {
   TenMembers ten;
   ten.file.bytes[ten.starts[4] - 4] ^= std::byte{1};
-  EXPECT_TRUE(*HasWrongSize(SpanSource(ten.file.bytes), ten.group));
+  EXPECT_TRUE(*HasDamagedMember(SpanSource(ten.file.bytes), ten.group));
   const auto members = ten.Salvage();
   ASSERT_TRUE(members);
   EXPECT_EQ(Indexes(ten, *members), (std::vector<size_t>{0, 1, 2, 4, 5, 6, 7, 8, 9}));
 }
 
-TEST(MemberSearch, DamagedDataIsNoWrongSize) {
+TEST(MemberSearch, DamageToDataAndIsizeLosesThatMemberAlone) {
   TenMembers ten;
-  ten.file.bytes[ten.starts[4] - 8] ^= std::byte{1};  // CRC32
-  EXPECT_FALSE(*HasWrongSize(SpanSource(ten.file.bytes), ten.group));
+  ten.file.bytes[ten.starts[4] - 4] ^= std::byte{1};
+  ten.file.bytes[ten.starts[4] - 100] ^= std::byte{1};
+  EXPECT_TRUE(*HasDamagedMember(SpanSource(ten.file.bytes), ten.group));
+  EXPECT_EQ(Indexes(ten, *ten.Salvage()), (std::vector<size_t>{0, 1, 2, 4, 5, 6, 7, 8, 9}));
 }
 
 TEST(MemberSearch, GroupThatIsWholeGivesNothing) {
@@ -86,6 +88,7 @@ TEST(MemberSearch, RunsBehindDamageAreFoundWithTheirSizes) {
   const Buffer noise = test::Noise(10'000);
   Buffer bytes = noise;
   const TenMembers ten;
+  EXPECT_FALSE(*HasDamagedMember(SpanSource(ten.file.bytes), ten.group));
   test::Append(&bytes, std::span(ten.file.bytes).first(ten.starts[3]));
   test::Append(&bytes, noise);
   const size_t second = bytes.size();
