@@ -76,7 +76,8 @@ class Verification {
   Result<WalkEnd> Walk(PlainStream::Start start);
   void Pass(const PassedMember& member);
   Result<std::optional<PlainStream::Start>> PassDamage(bool walk_is_complete);
-  Result<void> AddGaps(const MemberGroup& group, std::error_code error);
+  Result<void> AddGaps(const MemberGroup& group, const std::vector<MemberInfo>& walked,
+                       std::error_code error);
   void JudgeTail(FileVerdict& verdict) const;
   void Tell(WalkEnd end, FileVerdict& verdict) const;
   Result<void> LookBehind(FileVerdict& verdict) const;
@@ -132,9 +133,13 @@ Result<Verification::WalkEnd> Verification::Walk(PlainStream::Start start) {
   return is_stopped ? WalkEnd::kDamage : WalkEnd::kComplete;
 }
 
-// What of a group with damage in it cannot be read.
-Result<void> Verification::AddGaps(const MemberGroup& group, std::error_code error) {
-  const Result<std::vector<MemberInfo>> members = SalvageGroup(source_, group);
+// What of a group with damage in it cannot be read. `walked`: its members, if a
+// walk passes them all.
+Result<void> Verification::AddGaps(const MemberGroup& group,
+                                   const std::vector<MemberInfo>& walked,
+                                   std::error_code error) {
+  const Result<std::vector<MemberInfo>> members =
+      walked.empty() ? SalvageGroup(source_, group) : walked;
   if (!members) return Fail(members.error());
   uint64_t plain_at = group.plain_offset;
   uint64_t file_at = group.file_offset;
@@ -172,8 +177,15 @@ Result<std::optional<PlainStream::Start>> Verification::PassDamage(bool walk_is_
   if (!is_before_group) {
     const std::error_code error =
         losses_.empty() ? make_error_code(DataError::kBadSize) : losses_.last().error;
+    const uint64_t stop_offset = end_.file_offset;
     losses_.DropFrom(group.file_offset);
-    GZIPFS_TRY(AddGaps(group, error));
+    const Result<std::vector<MemberInfo>> members = WalkGroup(
+        source_, {group.plain_offset, group.plain_bytes, group.file_offset, group.file_bytes});
+    if (!members && members.error().category() == std::system_category())
+      return Fail(members.error());
+    // A wrong length alone costs nothing: where a member ends shows when it is decoded.
+    if (members) losses_.Add({group.plain_offset, 0, stop_offset, 1, error});
+    GZIPFS_TRY(AddGaps(group, members ? *members : std::vector<MemberInfo>{}, error));
     for (++next; next < layout_.index.group_count(); ++next) {
       if (layout_.index.GroupAt(next).plain_bytes > 0) break;
     }

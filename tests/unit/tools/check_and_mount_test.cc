@@ -1,4 +1,6 @@
-// What check says is lost is what a mount cannot read, and nothing else.
+// What check says is lost is what a mount cannot read, and nothing else. Where
+// there is more than one damage in a group of members the mount may lose what is
+// between them too; what it reads is right in any case.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -21,6 +23,8 @@ Buffer Pack(std::span<const std::byte> plain) {
   return file.bytes;
 }
 
+constexpr size_t kGroupPlain = kGroupMaxMembers * 1024;
+
 class CheckAndMount : public test::StoreFixture {
  protected:
   // The plain bytes that the verdict names.
@@ -40,6 +44,14 @@ class CheckAndMount : public test::StoreFixture {
     }
     return lost;
   }
+  // Something of the same group is said to be lost.
+  static bool IsNearLoss(const std::vector<bool>& lost, size_t plain_offset) {
+    const size_t begin = plain_offset / kGroupPlain * kGroupPlain;
+    const size_t end = std::min(begin + kGroupPlain, lost.size());
+    return std::find(lost.begin() + static_cast<ptrdiff_t>(begin),
+                     lost.begin() + static_cast<ptrdiff_t>(end),
+                     true) != lost.begin() + static_cast<ptrdiff_t>(end);
+  }
 };
 
 TEST_F(CheckAndMount, AgreeOnWhatIsLost) {
@@ -54,7 +66,8 @@ TEST_F(CheckAndMount, AgreeOnWhatIsLost) {
   for (int round = 0; round < 150 && !HasFailure(); ++round) {
     Buffer file = good;
     std::string damage = "bits";
-    for (uint64_t i = 0; i <= random() % 3; ++i) {
+    const uint64_t damage_count = round % 2 == 0 ? 1 : 2 + random() % 3;
+    for (uint64_t i = 0; i < damage_count; ++i) {
       const size_t where = random() % members_end;
       const auto bit = static_cast<int>(random() % 8);
       file[where] ^= std::byte{1} << bit;
@@ -73,7 +86,8 @@ TEST_F(CheckAndMount, AgreeOnWhatIsLost) {
     ASSERT_EQ(content_->plain_bytes(), plain.size());
     for (size_t at = 0; at < plain.size(); at += 128) {
       const auto bytes = TryRead(at, 128);
-      ASSERT_EQ(bytes.has_value(), !lost[at]) << "round " << round << ", plain byte " << at;
+      const bool may_be_lost = lost[at] || (damage_count > 1 && IsNearLoss(lost, at));
+      ASSERT_TRUE(bytes ? !lost[at] : may_be_lost) << "round " << round << ", plain byte " << at;
       if (!bytes) continue;
       ASSERT_TRUE(std::equal(bytes->begin(), bytes->end(),
                              plain.begin() + static_cast<ptrdiff_t>(at)))
