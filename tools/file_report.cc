@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <array>
 
+#include "codec/index_check.h"
 #include "codec/member_header.h"
 #include "codec/member_scanner.h"
-#include "tools/index_check.h"
+#include "tools/join_search.h"
 
 namespace gzipfs {
 namespace {
@@ -42,9 +43,11 @@ void CountMember(const MemberInfo& member, FileReport& report) {
   if (is_tail) report.has_dead_tail = true;
 }
 
-Result<void> Walk(const ByteSource& source, IndexCheck* index_check, FileReport& report) {
+Result<void> Walk(const ByteSource& source, IndexCheck* index_check, JoinSearch& join,
+                  FileReport& report) {
   MemberScanner scanner(source);
   for (;;) {
+    join.PassBoundary(scanner.position());
     if (index_check) index_check->PassBoundary(scanner.position(), scanner.plain_position());
     const Result<std::optional<MemberInfo>> member = scanner.Next();
     if (!member && member.error().category() == std::system_category())
@@ -64,17 +67,21 @@ Result<FileReport> ReportFile(const ByteSource& source) {
   FileReport report;
   report.file_bytes = source.Size();
   GZIPFS_TRY(LookAtFirstHeader(source, report));
+  const Result<std::optional<TailClaim>> claim = ReadTailClaim(source, source.Size());
+  if (!claim) return Fail(claim.error());
   const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, source.Size());
   if (!tail) return Fail(tail.error());
   report.tail = *tail;
+  JoinSearch join(*claim);
   if (!*tail) {
-    GZIPFS_TRY(Walk(source, nullptr, report));
+    GZIPFS_TRY(Walk(source, nullptr, join, report));
+    if (join.is_found() && join.start() > 0) report.joined_at = join.start();
     return report;
   }
   const Result<FileLayout> layout = ReadLayout(source);
   if (!layout) return Fail(layout.error());
   IndexCheck index_check(layout->index);
-  GZIPFS_TRY(Walk(source, &index_check, report));
+  GZIPFS_TRY(Walk(source, &index_check, join, report));
   report.group_count = layout->index.group_count();
   report.index_agrees = layout->has_tail && !report.rest && index_check.Agrees();
   return report;

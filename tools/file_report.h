@@ -28,6 +28,7 @@ struct FileReport {
   bool has_dead_tail = false;      // empty members that carry a tail's payload
   bool ends_like_tail = false;     // such ones are last, but for an end-of-file marker
   std::optional<TailSummary> tail;
+  std::optional<uint64_t> joined_at;  // file offset of the last of several files in one
   uint64_t group_count = 0;        // what the tail's index describes
   bool index_agrees = false;       // with the members; only with a tail
   std::error_code rest;            // why what is behind valid_bytes is no member

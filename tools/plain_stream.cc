@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "codec/member.h"
+#include "codec/reference_decoder.h"
 #include "tools/pipe_source.h"
 
 namespace gzipfs {
@@ -40,9 +41,10 @@ struct PlainStream::Batch {
 // Owns its batch and deletes itself. `results` must outlive it.
 class PlainStream::DecodeJob final : public Job {
  public:
-  DecodeJob(std::unique_ptr<Batch> batch, Keep keep, uint64_t serial,
+  DecodeJob(std::unique_ptr<Batch> batch, Keep keep, Proof proof, uint64_t serial,
             OrderedResults<PlainPiece>& results)
-      : batch_(std::move(batch)), keep_(keep), serial_(serial), results_(results) {}
+      : batch_(std::move(batch)), keep_(keep), proof_(proof), serial_(serial),
+        results_(results) {}
 
   void Run() override {
     Decode();
@@ -61,7 +63,8 @@ class PlainStream::DecodeJob final : public Job {
       if (!member.error) {
         const auto stored = std::span(batch_->stored).subspan(stored_at, member.member_bytes);
         const auto out = std::span(plain).subspan(plain_at, member.plain_bytes);
-        const Result<void> decoded = DecodeMember(stored, out);
+        Result<void> decoded = DecodeMember(stored, out);
+        if (decoded && proof_ == Proof::kTwice) decoded = CheckByReference(stored, out);
         if (!decoded) member.error = decoded.error();
         stored_at += member.member_bytes;
       }
@@ -75,16 +78,18 @@ class PlainStream::DecodeJob final : public Job {
 
   std::unique_ptr<Batch> batch_;
   const Keep keep_;
+  const Proof proof_;
   const uint64_t serial_;
   OrderedResults<PlainPiece>& results_;
 };
 
 PlainStream::PlainStream(const ByteSource& source, CodecPool* pool, Start start,
-                         uint64_t plain_end, Keep keep)
+                         uint64_t plain_end, Keep keep, Proof proof)
     : source_(source),
       pool_(pool),
       plain_end_(plain_end),
       keep_(keep),
+      proof_(proof),
       max_pending_(pool == nullptr ? 1 : 2 * pool->worker_count() + 2),
       position_(start) {}
 
@@ -234,7 +239,7 @@ void PlainStream::StopAt(std::error_code reason, Batch& batch) {
 
 void PlainStream::Submit(std::unique_ptr<Batch> batch) {
   const uint64_t serial = results_.NextSerial();
-  auto* job = new DecodeJob(std::move(batch), keep_, serial, results_);
+  auto* job = new DecodeJob(std::move(batch), keep_, proof_, serial, results_);
   if (pool_ == nullptr) {
     job->Run();
   } else {
@@ -261,6 +266,12 @@ Result<PlainPiece> PlainStream::DecodeHere() {
   if (count && !stream_->at_end() && !is_enough) return piece;
   is_finished_ = !count || is_enough;
   if (count) member.member_bytes = stream_->file_position() - position_.file_offset;
+  if (count && proof_ == Proof::kTwice && stream_->at_end()) {
+    const Result<void> again =
+        CheckByReference(source_, position_.file_offset, member.member_bytes);
+    if (!again && again.error().category() == std::system_category()) return Fail(again.error());
+    if (!again) member.error = again.error();
+  }
   piece.members.push_back(member);
   Advance(member);
   stream_.reset();

@@ -50,11 +50,12 @@ class PlainStream {
     uint64_t plain_offset = 0;   // the first plain byte of that member
   };
   enum class Keep : uint8_t { kPlain, kVerdicts };  // kVerdicts: pieces come without bytes
+  enum class Proof : uint8_t { kOnce, kTwice };     // kTwice: zlib decodes each member once more
 
   // Gives out members from `start` to the one that holds the byte before
   // `plain_end`. Without a pool everything is done on the calling thread.
   PlainStream(const ByteSource& source, CodecPool* pool, Start start, uint64_t plain_end,
-              Keep keep);
+              Keep keep, Proof proof = Proof::kOnce);
   ~PlainStream();
   PlainStream(const PlainStream&) = delete;
   PlainStream& operator=(const PlainStream&) = delete;
@@ -89,6 +90,7 @@ class PlainStream {
   CodecPool* const pool_;
   const uint64_t plain_end_;
   const Keep keep_;
+  const Proof proof_;
   const size_t max_pending_;
   OrderedResults<PlainPiece> results_;
   Start position_;

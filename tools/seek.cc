@@ -26,7 +26,8 @@ Result<PlainStream::Start> GroupStart(const ByteSource& source, uint64_t plain_o
   const Result<FileLayout> layout = ReadLayout(source);
   if (!layout) return Fail(layout.error());
   const std::optional<MemberGroup> group = layout->index.Find(plain_offset);
-  if (!group) return PlainStream::Start{layout->valid_bytes, layout->index.plain_bytes()};
+  // Behind the size it tells: only the members know whether that is the end.
+  if (!group) return PlainStream::Start{};
   // A tail that lies costs time, never data: then the walk begins at the front.
   const Result<std::vector<MemberInfo>> members = WalkGroup(source, *group);
   if (!members && members.error().category() == std::system_category())

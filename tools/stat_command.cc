@@ -44,12 +44,16 @@ std::string DescribeTail(const FileReport& report) {
     const bool has_size = report.tail->plain_bytes == report.plain_bytes;
     return has_size ? "valid" : fmt::format("BAD: says {} plain bytes", report.tail->plain_bytes);
   }
+  if (report.joined_at)
+    return fmt::format("of the last of several files, from file offset {} on", *report.joined_at);
   if (report.ends_like_tail) return "BAD: damaged, or another file's";
   if (report.has_dead_tail) return "none at the end (an earlier one is inside)";
   return report.ends_with_marker ? "none, but BGZF's end-of-file marker" : "none";
 }
 
 std::string DescribeIndex(const FileReport& report) {
+  if (!report.tail && report.joined_at)
+    return "none for all of it (joined from several files); readers walk the members";
   if (!report.tail) return "none; readers walk the members";
   if (!report.index_agrees) return "BAD: contradicts the members";
   return fmt::format("agrees with the members ({} group{})", report.group_count,
@@ -104,7 +108,8 @@ bool StatFile(const std::string& path, bool is_first) {
   }
   const std::string text = DescribeFile(*store_path, *report, input->status());
   if (!Print(kStatName, is_first ? text : "\n" + text)) return false;
-  const bool is_tail_good = report->tail ? report->index_agrees : !report->ends_like_tail;
+  const bool is_tail_good = report->tail ? report->index_agrees
+                                         : report->joined_at || !report->ends_like_tail;
   return !report->rest && is_tail_good;
 }
 

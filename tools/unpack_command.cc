@@ -29,7 +29,7 @@ struct UnpackArguments {
   unsigned threads = 0;
 };
 
-bool IsStandard(const std::string& path) { return path.empty() || path == "-"; }
+bool IsStandardStream(const std::string& path) { return path.empty() || path == "-"; }
 
 // Decodes `input` to `output`; the exit status.
 int Unpack(const GzipInput& input, const std::string& input_name, OutputFile& output,
@@ -51,7 +51,7 @@ int Unpack(const GzipInput& input, const std::string& input_name, OutputFile& ou
 
 int RunUnpack(const UnpackArguments& arguments) {
   ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is reported like any other failure to write
-  const bool is_standard = IsStandard(arguments.in_path);
+  const bool is_standard = IsStandardStream(arguments.in_path);
   const std::string input_name = is_standard ? "standard input" : arguments.in_path;
   const Result<GzipInput> input =
       is_standard ? GzipInput::OpenStandardInput()
@@ -60,7 +60,7 @@ int RunUnpack(const UnpackArguments& arguments) {
     Complain(kUnpackName, "{}: {}", input_name, Describe(input.error()));
     return kExitFailure;
   }
-  Result<OutputFile> output = IsStandard(arguments.out_path)
+  Result<OutputFile> output = IsStandardStream(arguments.out_path)
                                   ? OutputFile::OpenStandardOutput()
                                   : OutputFile::Create(arguments.out_path);
   if (!output) {

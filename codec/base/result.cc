@@ -17,6 +17,7 @@ class Category final : public std::error_category {
       case DataError::kBadSize: return "plain size differs from the member's trailer";
       case DataError::kBadTail: return "tail or index contradicts the members";
       case DataError::kTooLarge: return "exceeds a limit of the format";
+      case DataError::kDecodersDiffer: return "zlib decodes it to something else";
     }
     return "unknown error";
   }

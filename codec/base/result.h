@@ -27,6 +27,7 @@ enum class DataError {
   kBadSize,        // plain bytes are more or fewer than ISIZE says
   kBadTail,        // tail or index contradicts the members
   kTooLarge,       // a limit of the format is exceeded
+  kDecodersDiffer, // zlib makes something else of a member than the decoder in use
 };
 
 const std::error_category& DataErrorCategory();

@@ -19,7 +19,7 @@ Result<void> BaseFile::ReopenGroup() {
   }
   const Result<MemberList> members = WalkMembers(*group);
   if (!members) {
-    if (members.error().category() == DataErrorCategory()) GZIPFS_TRY(Rescan(before));
+    if (members.error().category() == DataErrorCategory()) GZIPFS_TRY(Rescan(before, *group));
     GZIPFS_TRY(CheckSize());
     return index_id() == before ? Fail(members.error()) : Result<void>();
   }
@@ -202,6 +202,7 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   MutexLock lock(mutex_);
   index_id_ = store_.cache().NewBaseId();
   walks_.clear();
+  salvages_.clear();
   walked_members_ = 0;
   rest_ = {};
   std::vector<MemberInfo> foreign;

@@ -21,8 +21,10 @@
 //    give right bytes as far as both sizes go and fail where they end, because
 //    an end that comes too early would look like any other, and all that would
 //    change the file fails with ESTALE.
-//  - A member whose header is damaged looks like a contradiction, too. What the
-//    scan finds before it is less than the tail knows: that stays in use.
+//  - A member whose header or ISIZE is damaged looks like a contradiction, too.
+//    What a scan finds then is less than the tail knows: that stays in use. In a
+//    group with damage in it the members on both sides are read, and what is
+//    between them is EIO.
 #pragma once
 
 #include <sys/stat.h>
@@ -153,8 +155,10 @@ class BaseFile {
 
   // base_file_index.cc
   Result<void> VerifyFrom(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
-  Result<void> Mend(uint64_t index_id) EXCLUDES(change_mutex_, mutex_);
-  Result<void> Rescan(uint64_t index_id) REQUIRES(change_mutex_) EXCLUDES(mutex_);
+  Result<void> Mend(uint64_t index_id, const MemberGroup& group)
+      EXCLUDES(change_mutex_, mutex_);
+  Result<void> Rescan(uint64_t index_id, const MemberGroup& group)
+      REQUIRES(change_mutex_) EXCLUDES(mutex_);
   void AdoptScan(FileLayout layout) REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> CheckSize() const EXCLUDES(mutex_);
   uint64_t index_id() const EXCLUDES(mutex_);
@@ -163,6 +167,10 @@ class BaseFile {
   std::optional<MemberGroup> Lookup(uint64_t plain_offset) const EXCLUDES(mutex_);
   MemberList CachedMembers(const MemberGroup& group) EXCLUDES(mutex_);
   Result<MemberList> WalkMembers(const MemberGroup& group) EXCLUDES(mutex_);
+  Result<MemberList> SalvageMembers(uint64_t index_id, const MemberGroup& group)
+      EXCLUDES(mutex_);
+  Result<MemberList> MembersOf(uint64_t index_id, const MemberGroup& group)
+      EXCLUDES(change_mutex_, mutex_);
   Result<std::vector<MemberInfo>> Collect(uint64_t index_id, uint64_t plain_begin,
                                           uint64_t plain_end, size_t max_members)
       EXCLUDES(change_mutex_, mutex_);
@@ -208,6 +216,7 @@ class BaseFile {
   std::error_code rest_ GUARDED_BY(mutex_);
   std::list<CachedWalk> walks_ GUARDED_BY(mutex_);  // most recently used first
   size_t walked_members_ GUARDED_BY(mutex_) = 0;    // in walks_
+  std::list<CachedWalk> salvages_ GUARDED_BY(mutex_);  // of damaged groups; they have gaps
 
   FileSource foreign_source_;
   ForeignReader foreign_reader_;  // a tail may also stand behind members it does not know

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "codec/member_search.h"
 #include "fs/store/base_file.h"
 
 namespace gzipfs {
@@ -146,24 +147,29 @@ Result<void> BaseFile::CheckSize() const {
   return wrong_plain_bytes_ ? Fail(ESTALE) : Result<void>();
 }
 
-// A group of index `index_id` does not fit its members: finds out why, unless
+// `group` of index `index_id` does not fit its members: finds out why, unless
 // somebody else has meanwhile. Afterwards there is another index, or none to
 // be had. Errors are the device's.
-Result<void> BaseFile::Mend(uint64_t index_id) {
+Result<void> BaseFile::Mend(uint64_t index_id, const MemberGroup& group) {
   MutexLock change_lock(change_mutex_);
-  return Rescan(index_id);
+  return Rescan(index_id, group);
 }
 
-Result<void> BaseFile::Rescan(uint64_t index_id) {
+Result<void> BaseFile::Rescan(uint64_t index_id, const MemberGroup& group) {
   uint64_t file_bytes = 0;
   {
     MutexLock lock(mutex_);
     if (index_id_ != index_id || index_state_ != IndexState::kClaimed) return {};
     file_bytes = index_.file_bytes();
   }
-  Result<FileLayout> layout = ScanLayout(FileSource(store_.ops(), fd_.get(), file_bytes));
+  const FileSource source(store_.ops(), fd_.get(), file_bytes);
+  Result<FileLayout> layout = ScanLayout(source);
   if (!layout) return Fail(layout.error());
-  if (layout->valid_bytes == file_bytes) {
+  const bool walks_to_end = layout->valid_bytes == file_bytes;
+  // A scan goes by ISIZE, as the walk of the group did.
+  const Result<bool> is_misled = walks_to_end ? HasDamagedMember(source, group) : false;
+  if (!is_misled) return Fail(is_misled.error());
+  if (walks_to_end && !*is_misled) {
     AdoptScan(std::move(*layout));
     return {};
   }
@@ -223,7 +229,7 @@ Result<void> BaseFile::VerifyFrom(uint64_t plain_offset) {
       return Fail(members.error());
     }
     if (!members) {
-      GZIPFS_TRY(Rescan(before));
+      GZIPFS_TRY(Rescan(before, *group));
       return CheckSize();
     }
     first = std::min(first, group->plain_offset);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "codec/member_search.h"
 #include "fs/store/base_file.h"
 #include "fs/store/decode_batch.h"
 
@@ -9,6 +10,7 @@ namespace gzipfs {
 namespace {
 
 constexpr size_t kMaxCachedWalks = 64;
+constexpr size_t kMaxCachedSalvages = 4;
 // A writer's groups take half of this; those of a file that is made of tiny
 // members are fewer.
 constexpr size_t kMaxCachedWalkBytes = 512 * kKiB;
@@ -79,6 +81,36 @@ Result<MemberList> BaseFile::WalkMembers(const MemberGroup& group) {
   return MemberList(list);
 }
 
+// What is left of a damaged group: its members, with a gap where some are lost.
+Result<MemberList> BaseFile::SalvageMembers(uint64_t index_id, const MemberGroup& group) {
+  {
+    MutexLock lock(mutex_);
+    if (index_id_ != index_id || index_state_ != IndexState::kDamaged) {
+      return Fail(DataError::kBadTail);
+    }
+    for (const CachedWalk& salvage : salvages_) {
+      if (salvage.group.file_offset == group.file_offset) return salvage.members;
+    }
+  }
+  const FileSource source(store_.ops(), fd_.get(), group.file_offset + group.file_bytes);
+  Result<std::vector<MemberInfo>> members = SalvageGroup(source, group);
+  if (!members) return Fail(members.error());
+  auto list = std::make_shared<const std::vector<MemberInfo>>(std::move(*members));
+  MutexLock lock(mutex_);
+  if (index_id_ == index_id) salvages_.push_front({group, list});
+  if (salvages_.size() > kMaxCachedSalvages) salvages_.pop_back();
+  return MemberList(list);
+}
+
+// The members of a group; what can be had of them where it is damaged. Fails
+// when the index is another one then.
+Result<MemberList> BaseFile::MembersOf(uint64_t index_id, const MemberGroup& group) {
+  Result<MemberList> members = WalkMembers(group);
+  if (members || members.error().category() != DataErrorCategory()) return members;
+  GZIPFS_TRY(Mend(index_id, group));
+  return SalvageMembers(index_id, group);
+}
+
 // The members that hold plain bytes of [plain_begin, plain_end), about
 // `max_members` of them. An index that turns out to be wrong is mended; then,
 // too, this fails, and the caller begins again with the new one. `index_id` is
@@ -90,16 +122,14 @@ Result<std::vector<MemberInfo>> BaseFile::Collect(uint64_t index_id, uint64_t pl
   while (at < plain_end && found.size() < max_members) {
     std::optional<MemberGroup> group = Lookup(at);
     if (!group) return Fail(DataError::kBadTail);
-    Result<MemberList> members = WalkMembers(*group);
-    if (!members) {
-      if (members.error().category() == DataErrorCategory()) GZIPFS_TRY(Mend(index_id));
-      return Fail(members.error());
-    }
+    const Result<MemberList> members = MembersOf(index_id, *group);
+    if (!members) return Fail(members.error());
     auto member = std::partition_point(
         (*members)->begin(), (*members)->end(),
         [at](const MemberInfo& candidate) { return candidate.plain_end() <= at; });
     for (; member != (*members)->end() && member->plain_offset < plain_end; ++member) {
       if (member->plain_bytes == 0) continue;
+      if (member->plain_offset > at) return Fail(DataError::kBadTail);  // lost
       found.push_back(*member);
       at = member->plain_end();
     }

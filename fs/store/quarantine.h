@@ -7,8 +7,6 @@
 
 namespace gzipfs {
 
-inline constexpr char kQuarantineDirName[] = "quarantine";
-
 // Moves a log out of the way of recovery, where a person finds it. Returns its
 // new path, from the store's root on. Not durable before the log directory is
 // synced: after a power cut it may have to be moved once more.

@@ -34,7 +34,8 @@ bool IsOlder(const timespec& time, const std::optional<timespec>& than) {
 
 class Recovery {
  public:
-  Recovery(Store& store, const RecoveryWatcher& watcher) : store_(store), watcher_(watcher) {}
+  Recovery(Store& store, const RecoveryWatcher& watcher, TornEnds torn_ends)
+      : store_(store), watcher_(watcher), torn_ends_(torn_ends) {}
 
   Result<RecoveryReport> Run();
 
@@ -61,6 +62,7 @@ class Recovery {
 
   Store& store_;
   const RecoveryWatcher& watcher_;
+  const TornEnds torn_ends_;
   RecoveryReport report_;
   std::vector<FoundLog> logs_;
   std::vector<std::string> next_names_;
@@ -380,16 +382,19 @@ Result<RecoveryReport> Recovery::Run() {
   }
   // Before any base changes: a log that came back would be applied once more.
   if (!logs_.empty()) GZIPFS_TRY(store_.ops().SyncAll(store_.log_dir_fd()));
-  GZIPFS_TRY(CompleteEnds());
+  const bool completes = torn_ends_ == TornEnds::kComplete || store_.is_after_power_cut();
+  if (completes) GZIPFS_TRY(CompleteEnds());
   GZIPFS_TRY(RemoveImages());
+  if (completes) store_.NoteRecovered();
   watcher_.progress(all_bytes, all_bytes);
   return report_;
 }
 
 }  // namespace
 
-Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher) {
-  return Recovery(store, watcher).Run();
+Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher,
+                               TornEnds torn_ends) {
+  return Recovery(store, watcher, torn_ends).Run();
 }
 
 }  // namespace gzipfs

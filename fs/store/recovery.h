@@ -25,6 +25,12 @@ struct RecoveryWatcher {
       [](uint64_t, uint64_t) {};
 };
 
+// What becomes of files that the last process was appending to when it died.
+enum class TornEnds : uint8_t {
+  kComplete,  // what is left of a torn write is cut off, and they get a tail
+  kLeave,     // they stay as they are
+};
+
 // Recovers every file that has a log; after a process that did not come to its
 // end also completes the bases it was appending to, after a power cut without what
 // came behind lost pages; then removes what unfinished checkpoints left. May be
@@ -32,6 +38,7 @@ struct RecoveryWatcher {
 // logs are noted, to be read when their files are opened.
 // REQUIRES: no file of the store is open. An error means that the private
 // directory cannot be read or written; what concerns one file alone does not.
-Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher);
+Result<RecoveryReport> Recover(Store& store, const RecoveryWatcher& watcher,
+                               TornEnds torn_ends = TornEnds::kComplete);
 
 }  // namespace gzipfs

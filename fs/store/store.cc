@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bit>
@@ -16,9 +17,6 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kLockName[] = "lock";
-constexpr char kImageDirName[] = "image";
-constexpr char kLogDirName[] = "log";
 constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, its last line
 constexpr size_t kMaxLockText = 128;
 constexpr char kSyncedName[] = "synced";
@@ -64,8 +62,11 @@ bool HasUnsettledMark(FileOps& ops, int lock_fd) {
   return LockText(ops, lock_fd).find(kUnsettledMark) != std::string::npos;
 }
 
-// What the lock file holds while the store is in use.
-std::string Signature() { return fmt::format("{:<10}\nboot {}\n", getpid(), BootId()); }
+// What the lock file holds while the store is in use. Of one length, so that it can
+// be written over.
+std::string Signature(const std::string& boot_id) {
+  return fmt::format("{:<10}\nboot {:<36}\n", getpid(), boot_id);
+}
 
 }  // namespace
 
@@ -139,8 +140,10 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   }
   const LockKind kind = options_.read_only ? LockKind::kShared : LockKind::kExclusive;
   if (Result<void> locked = TryLockFile(lock->get(), kind); !locked) {
+    // Readers do not sign.
     const long holder = LockHolder(ops_, lock->get());
-    return Refuse(fmt::format("the store {} is already mounted (by process {})", path, holder));
+    return Refuse(fmt::format("the store {} is already mounted ({})", path,
+                              holder > 0 ? fmt::format("by process {}", holder) : "read-only"));
   }
   lock_fd_ = std::move(*lock);
   const Result<struct stat> left = ops_.Stat(lock_fd_.get());
@@ -154,7 +157,7 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
 void Store::FindUncleanEnd(const timespec& signed_at) {
   unclean_since_ = signed_at;
   const std::string boot_id = BootId();
-  const std::string same_boot = fmt::format("\nboot {}\n", boot_id);
+  const std::string same_boot = fmt::format("\nboot {:<36}\n", boot_id);
   is_after_power_cut_ =
       boot_id.empty() || LockText(ops_, lock_fd_.get()).find(same_boot) == std::string::npos;
   synced_since_ = signed_at;
@@ -167,9 +170,14 @@ void Store::FindUncleanEnd(const timespec& signed_at) {
 
 // Tells who has the lock. Last of all, when nothing else stands in the way.
 tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
-  const std::string text = Signature();
+  const std::string text = Signature(is_after_power_cut_ ? "not recovered" : BootId());
   Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
   if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  if (written && unclean_since_) {
+    // If this process dies before it has recovered all, the next one begins there again.
+    const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, *unclean_since_};
+    written = ops_.SetTimes(lock_fd_.get(), times);
+  }
   // Recovery after a power cut goes by it.
   if (written) written = ops_.SyncData(lock_fd_.get());
   is_signed_ = written.has_value();
@@ -184,9 +192,18 @@ tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
   return Refuse(fmt::format("cannot write to the store {}: {}", path, written.error().message()));
 }
 
+// As SignLock, and from now on.
+void Store::NoteRecovered() {
+  if (!is_signed_ || !unclean_since_) return;
+  const std::string text = Signature(BootId());
+  const Result<void> written =
+      ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  if (written) (void)ops_.SyncData(lock_fd_.get());
+}
+
 void Store::NoteUnsettled() {
   if (options_.read_only) return;
-  const std::string text = Signature() + kUnsettledMark;
+  const std::string text = Signature(BootId()) + kUnsettledMark;
   (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
   is_signed_ = false;  // it stays as it is
 }
@@ -202,8 +219,8 @@ bool WasLeftUnsettled(const std::string& path) {
 tl::expected<void, StoreError> Store::Configure(const std::string& path) {
   Result<std::optional<StoreConfig>> found = ReadStoreConfig(ops_, private_fd_.get());
   if (!found) {
-    return Refuse(fmt::format("cannot read {}/{}/{}: {}", path, kPrivateDirName, kConfigName,
-                              found.error().message()));
+    return Refuse(fmt::format("{}/{}/{} {}", path, kPrivateDirName, kConfigName,
+                              DescribeConfigError(found.error())));
   }
   StoreConfig config = found->value_or(StoreConfig{});
   const uint64_t wanted = options_.block_bytes;
@@ -212,7 +229,10 @@ tl::expected<void, StoreError> Store::Configure(const std::string& path) {
                               config.block_bytes / kKiB));
   }
   if (!*found && wanted != 0) config.block_bytes = wanted;
-  if (!IsBlockSize(config.block_bytes)) return Refuse(kBadBlockSize);
+  if (!IsBlockSize(config.block_bytes)) {
+    return Refuse(fmt::format("{}/{}/{} says block_bytes {}, which no store has; {}", path,
+                              kPrivateDirName, kConfigName, config.block_bytes, kBadBlockSize));
+  }
   block_bytes_ = config.block_bytes;
   profile_ = block_bytes_ == kBgzfBlockBytes ? Profile::kBgzf : Profile::kLarge;
   if (!*found && !options_.read_only) {
@@ -225,7 +245,12 @@ tl::expected<void, StoreError> Store::Configure(const std::string& path) {
 }
 
 Result<UniqueFd> Store::OpenPrivateDir(const char* name) {
-  return MakeAndOpen(ops_, private_fd_.get(), name);
+  Result<UniqueFd> there = OpenDirectory(ops_, private_fd_.get(), name);
+  if (there || there.error().value() != ENOENT) return there;
+  Result<UniqueFd> made = MakeAndOpen(ops_, private_fd_.get(), name);
+  // What will be put into it is to be found again.
+  if (made) GZIPFS_TRY(ops_.SyncAll(private_fd_.get()));
+  return made;
 }
 
 std::string Store::UniqueName() {

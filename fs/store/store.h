@@ -25,6 +25,13 @@ namespace gzipfs {
 // The directory inside the store that is ours; never shown in the mount.
 inline constexpr char kPrivateDirName[] = ".gzipfs";
 
+// What is inside it: the writer's lock, images that are not bases yet, redo
+// logs, and what fitted no file or was cut off one.
+inline constexpr char kLockName[] = "lock";
+inline constexpr char kImageDirName[] = "image";
+inline constexpr char kLogDirName[] = "log";
+inline constexpr char kQuarantineDirName[] = "quarantine";
+
 // What the names of temporary files in it begin with.
 inline constexpr char kImagePrefix[] = "new-";
 
@@ -96,6 +103,9 @@ class Store {
   std::optional<timespec> synced_since() const { return synced_since_; }
   // Whether that process left a NoteUnsettled.
   bool was_left_unsettled() const { return was_left_unsettled_; }
+  // Recovery has come to its end: should this process not, the next one has to look
+  // only at what is changed from now on.
+  void NoteRecovered();
   // Leaves word for whoever waits for this process (`gzipfs umount`) that it ends
   // with files that are not settled.
   void NoteUnsettled();

@@ -34,6 +34,15 @@ Result<std::optional<StoreConfig>> ReadStoreConfig(FileOps& ops, int private_fd)
   return StoreConfig{.block_bytes = json["block_bytes"].get<uint64_t>()};
 }
 
+std::string DescribeConfigError(std::error_code error) {
+  if (error != std::error_code(EINVAL, std::system_category())) {
+    return "cannot be read: " + error.message();
+  }
+  return "is damaged: it should be {\"version\": 1, \"block_bytes\": N} with the block size the "
+         "store was made with; write that, with N 65536 unless block_size= was given, or remove "
+         "the file for 65536 ('gzipfs stat' tells the block size of a stored file)";
+}
+
 Result<void> WriteStoreConfig(FileOps& ops, int private_fd, const StoreConfig& config) {
   const nlohmann::json json{{"version", kVersion}, {"block_bytes", config.block_bytes}};
   const std::string text = json.dump(2) + "\n";

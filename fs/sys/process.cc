@@ -33,6 +33,10 @@ void RemoveAndEnd(int signal_number) {
   ::raise(signal_number);
 }
 
+std::atomic<bool> was_interrupted{false};
+
+void NoteInterrupt(int) { was_interrupted = true; }
+
 }  // namespace
 
 std::string BootId() {
@@ -40,6 +44,19 @@ std::string BootId() {
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
   return id;
 }
+
+void CatchInterrupt() {
+  for (const int signal_number : {SIGINT, SIGTERM}) {
+    struct sigaction old {};
+    if (::sigaction(signal_number, nullptr, &old) != 0 || old.sa_handler != SIG_DFL) continue;
+    struct sigaction action {};
+    action.sa_handler = NoteInterrupt;
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    ::sigaction(signal_number, &action, nullptr);
+  }
+}
+
+bool WasInterrupted() { return was_interrupted; }
 
 Result<int> WaitForChild(pid_t pid) {
   int status = 0;

@@ -43,9 +43,9 @@ check_says() {  # PATTERN FILE
 size=$(stat -c %s tree/ours.gz)
 member=$("$GZIPFS" ls tree/ours.gz | awk '$1 == 65536 * 7 { print $2 }')
 damage flip.gz $((member + 500))
-check_says "flip.gz: plain bytes 458752-524287, member at file offset $member: *" flip.gz
+check_says "flip.gz: plain bytes 458752 to 524287, member at file offset $member: *" flip.gz
 damage crc.gz $(($("$GZIPFS" ls tree/ours.gz | awk '$1 == 65536 * 8 { print $2 }') - 8))
-check_says "crc.gz: plain bytes 458752-524287, member at file offset $member: CRC32 mismatch" crc.gz
+check_says "crc.gz: plain bytes 458752 to 524287, member at file offset $member: CRC32 mismatch" crc.gz
 damage mark.gz $((size - 2 * 28 + 5))
 check_says "mark.gz: the tail at its end is damaged or another file's*" mark.gz
 damage entry.gz $((size - 8 * 28 + 5))
@@ -78,7 +78,7 @@ for first in tree/ours.gz tree/empty.gz tree/sub/1.gz tree/sub/deep/foreign.gz; 
   done
 done
 cat tree/ours.gz flip.gz >joined.gz
-check_says "joined.gz: plain bytes 20458752-20524287, *" joined.gz
+check_says "joined.gz: plain bytes 20458752 to 20524287, *" joined.gz
 cat tree/ours.gz mark.gz >joined.gz
 check_says "joined.gz: the tail at its end is damaged or another file's*" joined.gz
 

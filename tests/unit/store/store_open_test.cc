@@ -165,6 +165,18 @@ TEST_F(StoreOpen, EveryFailureIsAMessageAndNoHang) {
   EXPECT_TRUE(Open());
 }
 
+// Or files that were being appended to would never be completed.
+TEST_F(StoreOpen, TimeOfAnUncleanEndOutlivesAProcessThatDiesRecovering) {
+  { ASSERT_TRUE(Open()); }
+  test::WriteFile(dir_ / ".gzipfs/lock", test::FromText("17        \n"));
+  const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 5}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / ".gzipfs/lock").c_str(), times, 0), 0);
+  const auto store = Open();
+  ASSERT_TRUE(store);
+  EXPECT_EQ((*store)->unclean_since()->tv_sec, 1'000'000'000);
+  EXPECT_EQ(test::StatOf(dir_ / ".gzipfs/lock").st_mtim.tv_sec, 1'000'000'000);
+}
+
 TEST_F(StoreOpen, NamesOfTemporaryFilesAreUnique) {
   const auto store = Open();
   EXPECT_NE((*store)->UniqueName(), (*store)->UniqueName());

@@ -1,5 +1,5 @@
 // What a tail claims against where the members are.
-#include "tools/index_check.h"
+#include "codec/index_check.h"
 
 #include <gtest/gtest.h>
 

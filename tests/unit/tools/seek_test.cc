@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/codec/lying_tail.h"
 #include "tests/unit/tools/pack_data.h"
 
 namespace gzipfs {
@@ -67,6 +68,16 @@ TEST(Seek, BehindTheEndIsTheEnd) {
   const auto start = FindStart(SpanSource(file), 100000);
   ASSERT_TRUE(start);
   EXPECT_EQ(start->plain_offset, 100000u);
+}
+
+TEST(Seek, SizeThatLiesIsNoEnd) {
+  const Buffer plain = test::TextLike(300'000);
+  Buffer file;
+  for (size_t at = 0; at < plain.size(); at += 60'000)
+    test::Append(&file, EncodeBlock(Profile::kBgzf, 1, std::span(plain).subspan(at, 60'000)).bytes);
+  test::Append(&file, test::MakeTail(file.size(), {{100'000, file.size()}}));
+  for (uint64_t offset : {99'999u, 100'000u, 150'000u, 299'999u})
+    ExpectReaches(file, plain, offset, 60'000);
 }
 
 }  // namespace

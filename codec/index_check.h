@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "codec/member_index.h"
 
@@ -24,6 +25,12 @@ class IndexCheck {
   // the whole file are, too.
   bool Agrees() const;
 
+  // The first group with plain bytes that has not been seen to begin and end as
+  // the index says; nullopt when all have.
+  std::optional<size_t> FirstUnproven() const;
+  // Goes on with group `group_index`; what was wrong before it is forgotten.
+  void ResumeAt(size_t group_index);
+
  private:
   bool NextMark(uint64_t& file_offset, uint64_t& plain_offset);
 
@@ -31,6 +38,7 @@ class IndexCheck {
   size_t group_index_ = 0;    // of the next mark
   bool is_end_mark_ = false;  // the next mark is that group's end, not its start
   bool is_wrong_ = false;
+  std::optional<size_t> first_wrong_;  // group
   uint64_t file_end_ = 0;
   uint64_t plain_end_ = 0;
 };

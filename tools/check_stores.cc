@@ -1,0 +1,84 @@
+// A survey for each store, put into sentences.
+#include "tools/check_stores.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "fs/store/store.h"
+#include "fs/store/survey.h"
+#include "tools/messages.h"
+
+namespace gzipfs {
+namespace {
+
+constexpr size_t kMaxToldWaiting = 20;
+
+std::string DescribeWaiting(const std::string& store_path, const StoreSurvey& survey,
+                            bool is_ours) {
+  const size_t count = survey.waiting_paths.size();
+  std::string line = fmt::format("{}: note: {} file{} changes in a redo log; {}: ", store_path,
+                                 count, count == 1 ? " has" : "s have",
+                                 survey.is_in_use && !is_ours ? "the mount brings them in"
+                                                              : "the next mount brings them in");
+  for (size_t i = 0; i < std::min(count, kMaxToldWaiting); ++i)
+    line += (i == 0 ? "" : ", ") + survey.waiting_paths[i];
+  if (count > kMaxToldWaiting) line += fmt::format(" and {} more", count - kMaxToldWaiting);
+  return line;
+}
+
+void LookIntoStore(const std::string& path, SurveyDepth depth, bool is_ours, StoreLines& lines) {
+  const Result<StoreSurvey> survey = SurveyStore(RealFileOps(), path, depth);
+  if (!survey) {
+    lines.failures.push_back(
+        fmt::format("{}/{}: {}", path, kPrivateDirName, Describe(survey.error())));
+    return;
+  }
+  if (!survey->waiting_paths.empty())
+    lines.notes.push_back(DescribeWaiting(path, *survey, is_ours));
+  for (const SurveyFinding& finding : survey->findings) {
+    if (finding.kind == SurveyFinding::Kind::kNote) {
+      lines.notes.push_back(fmt::format("{}: note: {}", path, finding.sentence));
+    } else {
+      lines.damages.push_back(fmt::format("{}: {}", path, finding.sentence));
+    }
+  }
+}
+
+// Files in the store `root` that have a log, by their full paths. None where
+// that may not be looked at: the file itself may be.
+std::set<std::string> WaitingFilesOf(const std::string& root) {
+  std::set<std::string> paths;
+  const Result<StoreSurvey> survey = SurveyStore(RealFileOps(), root, SurveyDepth::kEnds);
+  if (!survey) return paths;
+  for (const std::string& path : survey->waiting_paths)
+    paths.insert((std::filesystem::path(root) / path).string());
+  return paths;
+}
+
+}  // namespace
+
+StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is_ours) {
+  StoreLines lines;
+  StoreRoots roots;
+  std::map<std::string, std::set<std::string>> waiting_files;  // by root; none if told already
+  for (const std::string& path : inventory.store_paths) {
+    LookIntoStore(path, is_deep ? SurveyDepth::kEveryBlock : SurveyDepth::kEnds, is_ours, lines);
+    if (const auto root = roots.Of(path)) waiting_files[*root];
+  }
+  for (const InventoryFile& file : inventory.files) {
+    const std::optional<std::string> root = roots.Of(file.path);
+    if (!root) continue;
+    const auto [entry, is_new] = waiting_files.try_emplace(*root);
+    if (is_new) entry->second = WaitingFilesOf(*root);
+    if (entry->second.empty()) continue;
+    std::error_code error;
+    if (!entry->second.contains(std::filesystem::canonical(file.path, error).string())) continue;
+    lines.notes.push_back(file.path +
+                          ": note: has changes in a redo log; the next mount brings them in");
+  }
+  return lines;
+}
+
+}  // namespace gzipfs
