@@ -17,7 +17,14 @@ namespace {
 constexpr char kLockName[] = "lock";
 constexpr char kImageDirName[] = "image";
 constexpr char kLogDirName[] = "log";
-constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, behind the number
+// The lock file begins with the number of the process that writes to the store; blanks
+// say that it came to its end, and nothing is left to recover. The file is always as
+// long, so that a store on a full disk can still be mounted, and emptied.
+std::string LockText(std::string_view number) { return fmt::format("{:<10}\n", number); }
+
+// Behind the number: what the logs have not is lost; they have it all.
+constexpr char kUnsettledMark[] = "unsettled\n";
+constexpr char kLoggedMark[] = "logged\n";
 
 tl::unexpected<StoreError> Refuse(std::string message) {
   return tl::unexpected<StoreError>(StoreError{std::move(message)});
@@ -42,17 +49,18 @@ bool IsBlockSize(uint64_t bytes) {
           bytes <= kMaxLargeBlockBytes);
 }
 
-// The number in the lock file, for the message; 0 when there is none.
-long LockHolder(FileOps& ops, int lock_fd) {
+// The number in the lock file; 0 when there is none.
+Result<long> LockHolder(FileOps& ops, int lock_fd) {
   std::byte text[24] = {};
   Result<size_t> count = ops.ReadAt(lock_fd, 0, std::span(text).first(sizeof(text) - 1));
-  return count ? std::atol(reinterpret_cast<const char*>(text)) : 0;
+  if (!count) return Fail(count.error());
+  return std::atol(reinterpret_cast<const char*>(text));
 }
 
-bool HasUnsettledMark(FileOps& ops, int lock_fd) {
+bool HasMark(FileOps& ops, int lock_fd, const char* mark) {
   std::string text(64, '\0');
   const Result<size_t> count = ops.ReadAt(lock_fd, 0, std::as_writable_bytes(std::span(text)));
-  return count && text.find(kUnsettledMark) != std::string::npos;
+  return count && text.find(mark) != std::string::npos;
 }
 
 }  // namespace
@@ -69,8 +77,8 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
 
 Store::~Store() {
   budget_.SetRelief(nullptr);
-  // An empty lock file says that nothing is left to recover.
-  if (is_signed_) (void)ops_.Truncate(lock_fd_.get(), 0);
+  const std::string text = LockText("");
+  if (is_signed_) (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
 }
 
 tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& path,
@@ -126,21 +134,22 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   }
   const LockKind kind = options_.read_only ? LockKind::kShared : LockKind::kExclusive;
   if (Result<void> locked = TryLockFile(lock->get(), kind); !locked) {
-    const long holder = LockHolder(ops_, lock->get());
+    const long holder = LockHolder(ops_, lock->get()).value_or(0);
     return Refuse(fmt::format("the store {} is already mounted (by process {})", path, holder));
   }
   lock_fd_ = std::move(*lock);
   const Result<struct stat> left = ops_.Stat(lock_fd_.get());
-  if (left && left->st_size > 0) unclean_since_ = left->st_mtim;
-  was_left_unsettled_ = HasUnsettledMark(ops_, lock_fd_.get());
+  const bool is_clean = LockHolder(ops_, lock_fd_.get()) == 0;
+  if (left && !is_clean) unclean_since_ = left->st_mtim;
+  was_left_unsettled_ = HasMark(ops_, lock_fd_.get(), kUnsettledMark);
   return {};
 }
 
 // Tells who has the lock. Last of all, when nothing else stands in the way.
 tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
-  const std::string pid = fmt::format("{:<10}\n", getpid());
-  Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
-  if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(pid)));
+  const std::string text = LockText(std::to_string(getpid()));
+  Result<void> written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  if (written) written = ops_.Truncate(lock_fd_.get(), text.size());
   // Recovery after a power cut goes by it.
   if (written) written = ops_.SyncData(lock_fd_.get());
   is_signed_ = written.has_value();
@@ -148,10 +157,17 @@ tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
   return Refuse(fmt::format("cannot write to the store {}: {}", path, written.error().message()));
 }
 
-void Store::NoteUnsettled() {
+void Store::NoteUnsettled(bool is_lost) {
   if (options_.read_only) return;
-  const std::string text = fmt::format("{:<10}\n{}", getpid(), kUnsettledMark);
+  const std::string text =
+      LockText(std::to_string(getpid())) + (is_lost ? kUnsettledMark : kLoggedMark);
+  const Result<struct stat> signed_at = ops_.Stat(lock_fd_.get());
   (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  // Whose ends may be torn is still told by when this process began.
+  if (signed_at) {
+    const timespec times[2] = {signed_at->st_atim, signed_at->st_mtim};
+    (void)ops_.SetTimes(lock_fd_.get(), times);
+  }
   is_signed_ = false;  // it stays as it is
 }
 
@@ -159,7 +175,7 @@ bool WasLeftUnsettled(const std::string& path) {
   FileOps& ops = RealFileOps();
   const std::string lock_path = fmt::format("{}/{}/{}", path, kPrivateDirName, kLockName);
   const Result<UniqueFd> fd = ops.OpenAt(AT_FDCWD, lock_path.c_str(), O_RDONLY | O_NOFOLLOW, 0);
-  return fd && HasUnsettledMark(ops, fd->get());
+  return fd && (HasMark(ops, fd->get(), kUnsettledMark) || HasMark(ops, fd->get(), kLoggedMark));
 }
 
 // The profile is the store's, fixed when it was made.
