@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How a daemon ends, and what is in the store then.
 
-  * SIGTERM, SIGINT and umount(8) settle everything, whatever is open or mapped
+  * SIGTERM, SIGINT and umount(8) settle everything, whatever is open or mapped; so
+    does `gzipfs sync`, which many may call at once
   * a second signal hurries: what needs long goes to the logs, and nothing is lost
   * SIGKILL: whoever waits for an answer gets an error at once, and the store can
     be mounted again
@@ -104,9 +105,11 @@ class Work:
             expect(f"{name} is settled", zcat(f"{self.mount.store}/{name}.gz") == plain)
 
     def let_go(self):
-        for memory in self.maps:
+        maps, self.maps = self.maps, []
+        fds, self.fds = self.fds, []
+        for memory in maps:
             memory.close()
-        for fd in self.fds:
+        for fd in fds:
             try:
                 os.close(fd)
             except OSError as error:
@@ -136,6 +139,26 @@ def settle_at_end(scratch, rng, end, options):
     finally:
         mount.clean_up()
         work.let_go()
+
+
+def sync_while_open(scratch, rng):
+    """What is open stays open. There are more who sync than threads that serve."""
+    base = tempfile.mkdtemp(dir=scratch)
+    mount = Mount(base + "/store", base + "/plain", "level=fast")
+    work = Work(mount, rng, keeps_open=True)
+    try:
+        mount.mount()
+        work.put_old()
+        work.do()
+        syncs = [subprocess.Popen([GZIPFS, "sync", mount.plain]) for _ in range(40)]
+        expect("all of them sync", [sync.wait(timeout=60) for sync in syncs] == [0] * 40)
+        work.check_store()
+        work.let_go()
+        mount.end()
+        check_store(mount.store, is_settled=True)
+        work.check_store()
+    finally:
+        mount.clean_up()
 
 
 def hurry(scratch, rng):
@@ -289,6 +312,7 @@ def main():
             for end in (signal.SIGTERM, signal.SIGINT, "umount"):
                 for options in ("level=fast", "level=fast,nowriteback"):
                     settle_at_end(scratch, rng, end, options)
+            sync_while_open(scratch, rng)
             hurry(scratch, rng)
             for options in ("level=fast", "level=fast,nowriteback"):
                 kill_blocked(scratch, rng, options)
