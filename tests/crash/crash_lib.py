@@ -54,7 +54,7 @@ class Mount:
         return done.stderr
 
     def kill(self):
-        """kill -9, and frees the mount point."""
+        """kill -9. The mount point is still to be freed, once nobody tries to use it."""
         os.kill(self.pid, signal.SIGKILL)
         wait_for("the daemon is gone", lambda: has_gone(self.pid))
         try:
@@ -64,6 +64,8 @@ class Mount:
             if error.errno not in (107, 103):  # ENOTCONN, ECONNABORTED
                 raise Failure(f"a dead mount answers {error}")
         self.pid = None
+
+    def free(self):
         subprocess.run(["umount", "-l", self.plain], check=True)
 
     def end(self):

@@ -288,6 +288,7 @@ def kill_blocked(scratch, rng, options):
             except OSError as error:
                 expect(f"close after the end: {error}", error.errno in CONNECTION_ERRORS)
         mount.kill()
+        mount.free()
         mount.mount()
         for name in ("read", "stat"):
             with open(f"{mount.plain}/{name}", "rb") as file:

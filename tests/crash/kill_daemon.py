@@ -281,6 +281,7 @@ def run_round(mount, workload, rng):
     os.close(reading)
     if os.waitpid(child, 0)[1] != 0:
         raise Failure("a writer failed while the mount lived")
+    mount.free()
     for is_ok, key, value in struct.iter_unpack("<B3xIQ", said[: len(said) // 16 * 16]):
         workload.hear("ok" if is_ok else "try", key, value)
 

@@ -5,6 +5,17 @@ source "$(dirname "$0")/mount_lib.bash"
 source "$(dirname "$0")/cli_lib.bash"
 cd "$scratch" || exit 1
 
+# What should not have been mounted, or not stay.
+leave() {
+  local status=$?
+  for path in other bound; do
+    mountpoint -q "$scratch/$path" && umount -l "$scratch/$path"
+  done
+  (exit "$status")  # clean_up goes by it
+  clean_up
+}
+trap leave EXIT
+
 mkdir other parent && ln -s store link && ln -s "$scratch" parent/up
 mount_store
 echo first >"$plain/file"
