@@ -14,7 +14,7 @@ all is compared, and every few rounds unmounted, checked and compared once more.
 
 Then a store is unmounted, its daemon ended and mounted again on a full disk.
 
-GZIPFS=the program, GZIPFS_ROUNDS for each filesystem (8), GZIPFS_SEED. Exits with 77
+GZIPFS=the program, GZIPFS_ROUNDS for each filesystem (20), GZIPFS_SEED. Exits with 77
 when neither a tmpfs nor ext4 on a loop device can be mounted.
 """
 import errno
@@ -29,7 +29,7 @@ import traceback
 from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, wait_for
 from disk_full_writers import WRITERS, Board
 
-ROUNDS = int(os.environ.get("GZIPFS_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("GZIPFS_ROUNDS", "20"))
 SEED = int(os.environ.get("GZIPFS_SEED", str(random.randrange(1 << 30))))
 DISK_MIB = 24
 ROUNDS_A_MOUNT = 4
