@@ -8,13 +8,16 @@
 //   lets go of the inode, then locks it again and sets its own idea of the size
 //   to 0 once more (fuse_setattr, ATTR_OPEN). What another process has written
 //   in between is lost to it. A SETATTR of its own has no such gap.
+#include "fs/fuse/adapter.h"
+
 #include <fuse_lowlevel.h>
+#include <spdlog/spdlog.h>
 
-
+#include <utility>
 
 #include "codec/base/units.h"
-#include "fs/fuse/adapter.h"
 #include "fs/sys/device_io.h"
+#include "fs/sys/mount_calls.h"
 
 namespace gzipfs {
 namespace {
@@ -55,7 +58,37 @@ ssize_t WriteReply(int fd, iovec* parts, int part_count, void* adapter) {
 
 }  // namespace
 
+FuseAdapter::FuseAdapter(Vfs& vfs, AdapterOptions options)
+    : vfs_(vfs), options_(std::move(options)), settle_worker_([this] {
+        Collect();
+        return vfs_.SettleAll();
+      }) {}
+
+// syncfs(2) alone only makes the kernel begin: since 6.18 it does not wait for
+// filesystems in user space. Who invalidates a file's pages does, and by then most of
+// them are written. The pages are gone from the cache afterwards, which costs time only.
+void FuseAdapter::CollectNow() {
+  if (const Result<void> synced = SyncMount(options_.mount_point); !synced) {
+    spdlog::warn("{}: cannot collect unwritten data: {}", options_.mount_point,
+                 synced.error().message());
+  }
+  for (const NodeId id : vfs_.OpenFileIds()) {
+    (void)::fuse_lowlevel_notify_inval_inode(session_, id, 0, 0);
+  }
+}
+
+void FuseAdapter::Collect() {
+  MutexLock lock(collect_mutex_);
+  if (may_collect_) CollectNow();
+}
+
+void FuseAdapter::CollectLast() {
+  MutexLock lock(collect_mutex_);
+  if (std::exchange(may_collect_, false)) CollectNow();
+}
+
 int FuseAdapter::AttachTo(fuse_session* session) {
+  session_ = session;
   // A negative offset: the attributes only, so that no request waits for it.
   vfs_.TellAttrChanged([session](NodeId id) {
     (void)::fuse_lowlevel_notify_inval_inode(session, id, -1, 0);

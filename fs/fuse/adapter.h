@@ -6,8 +6,11 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
+#include "codec/base/mutex.h"
 #include "fs/fuse/init_patch.h"
+#include "fs/fuse/settle_worker.h"
 #include "fs/vfs/vfs.h"
 
 struct fuse_conn_info;
@@ -17,6 +20,7 @@ struct fuse_session;
 namespace gzipfs {
 
 struct AdapterOptions {
+  std::string mount_point;
   bool writeback = true;           // let the kernel gather small writes
   std::function<void()> on_ready;  // the kernel's first request was answered by init
 };
@@ -24,7 +28,7 @@ struct AdapterOptions {
 // The user data of a session made with Ops(). Thread-safe; `vfs` must outlive it.
 class FuseAdapter {
  public:
-  FuseAdapter(Vfs& vfs, AdapterOptions options) : vfs_(vfs), options_(std::move(options)) {}
+  FuseAdapter(Vfs& vfs, AdapterOptions options);
 
   // Every operation of libfuse's low-level interface by name; those that are
   // absent are null on purpose. The user data must be a FuseAdapter*.
@@ -39,10 +43,23 @@ class FuseAdapter {
   // Agrees with the kernel on what the connection can do.
   void Init(fuse_conn_info& connection);
 
+  // Has the kernel hand over what it has gathered of every open file, while others
+  // serve; returns when that is in the Vfs. Not from a thread that serves requests.
+  void Collect() EXCLUDES(collect_mutex_);
+  // The same, once more, before nobody serves any longer: then Collect does nothing.
+  void CollectLast() EXCLUDES(collect_mutex_);
+  SettleWorker& settle_worker() { return settle_worker_; }
+
  private:
+  void CollectNow() REQUIRES(collect_mutex_);
+
   Vfs& vfs_;
   const AdapterOptions options_;
   InitPatch init_patch_;
+  Mutex collect_mutex_;  // held while the kernel is waited for
+  bool may_collect_ GUARDED_BY(collect_mutex_) = true;
+  fuse_session* session_ = nullptr;  // set before the session's loop
+  SettleWorker settle_worker_;
 };
 
 }  // namespace gzipfs

@@ -107,10 +107,7 @@ void IoctlOp(fuse_req_t request, fuse_ino_t, unsigned command, void*, fuse_file_
   Serve(request, [&](Vfs& vfs) {
     const bool is_directory = (flags & FUSE_IOCTL_DIR) != 0;
     if (is_directory && command == static_cast<unsigned>(kControlSettle)) {
-      const auto settled = vfs.SettleAll();
-      if (!settled) return ReplyError(request, settled.error());
-      (void)fuse_reply_ioctl(request, 0, nullptr, 0);
-      return;
+      return SettleWorkerOf(request).Add(request);
     }
     if (is_directory && command == static_cast<unsigned>(kControlStatus) &&
         out_bytes >= sizeof(ControlStatus)) {

@@ -19,6 +19,10 @@ inline Vfs& VfsOf(fuse_req_t request) {
   return static_cast<FuseAdapter*>(fuse_req_userdata(request))->vfs();
 }
 
+inline SettleWorker& SettleWorkerOf(fuse_req_t request) {
+  return static_cast<FuseAdapter*>(fuse_req_userdata(request))->settle_worker();
+}
+
 inline Caller CallerOf(fuse_req_t request) {
   const fuse_ctx* context = fuse_req_ctx(request);
   return {.uid = context->uid, .gid = context->gid, .pid = context->pid};

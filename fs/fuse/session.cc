@@ -30,40 +30,55 @@ constexpr int kExitUnsettled = 1;      // it was mounted, but not all of it sett
 
 bool IsForeground(const MountOptions& options) { return options.foreground || options.debug; }
 
-// Mounts, serves, and unmounts. What went wrong is in `report`, or in the log
-// once the mount was ready.
-void ServeMount(Vfs& vfs, const MountOptions& options, StartReport& report) {
+// What of the files is in the base files in the end.
+enum class Ending { kSettled, kLogged, kLost };
+
+// Brings everything into the base files or, in a hurry, into the logs.
+Ending Settle(Vfs& vfs, const std::string& store_path) {
+  const Result<void> settled = vfs.SettleAll();
+  if (settled) {
+    spdlog::info("{} is unmounted and settled", store_path);
+    return Ending::kSettled;
+  }
+  if (settled.error().value() == ECANCELED) {
+    spdlog::warn("{} is unmounted in a hurry: nothing is lost, but files are not settled; the "
+                 "next mount brings in their logs", store_path);
+    return Ending::kLogged;
+  }
+  spdlog::critical("{} is unmounted but NOT settled: {}; what is above in this log names files",
+                   store_path, settled.error().message());
+  return Ending::kLost;
+}
+
+// Mounts, serves, unmounts and settles. What went wrong with the mount is in
+// `report`, or in the log once the mount was ready.
+Ending ServeMount(Store& store, Vfs& vfs, const MountOptions& options, StartReport& report) {
   ReadyWatch ready_watch(report, options.store_path, options.mount_point);
-  FuseAdapter adapter(vfs, {.writeback = options.writeback && !options.store.read_only,
+  FuseAdapter adapter(vfs, {.mount_point = options.mount_point,
+                            .writeback = options.writeback && !options.store.read_only,
                             .on_ready = [&] { ready_watch.KernelAnswered(); }});
   const auto mount = FuseMount::Make(options, adapter);
-  if (!mount) return report.Fail(mount.error());
+  if (!mount) {
+    report.Fail(mount.error());
+    return Ending::kSettled;
+  }
   if (!IsForeground(options)) {
     if (const Result<void> detached = DetachStandardStreams(options.log == "stderr"); !detached)
       spdlog::warn("cannot let go of the terminal: {}", detached.error().message());
   }
-  Result<void> served;
-  {
-    EndSignals end_signals(**mount, options.mount_point);
-    served = (*mount)->Serve();
-  }
+  EndSignals end_signals(
+      **mount, options.mount_point,
+      {.collect = [&adapter] { adapter.CollectLast(); }, .hurry = [&store] { store.Hurry(); }});
+  const Result<void> served = (*mount)->Serve();
+  end_signals.ServingEnded();
   (*mount)->Unmount();
-  if (served) return;
-  const std::string reason = served.error().message();
-  spdlog::error("{} cannot be served any longer: {}", options.mount_point, reason);
-  report.Fail(fmt::format("{} cannot be served: {}", options.mount_point, reason));
-}
-
-// Brings everything into the base files; false when that failed.
-bool Settle(Vfs& vfs, const std::string& store_path) {
-  const Result<void> settled = vfs.SettleAll();
-  if (settled) {
-    spdlog::info("{} is unmounted and settled", store_path);
-  } else {
-    spdlog::critical("{} is unmounted but NOT settled: {}; what is above in this log names files",
-                     store_path, settled.error().message());
+  adapter.settle_worker().Stop();
+  if (!served) {
+    const std::string reason = served.error().message();
+    spdlog::error("{} cannot be served any longer: {}", options.mount_point, reason);
+    report.Fail(fmt::format("{} cannot be served: {}", options.mount_point, reason));
   }
-  return settled.has_value();
+  return Settle(vfs, options.store_path);
 }
 
 // The daemon, in this process; its exit status.
@@ -85,12 +100,11 @@ int RunDaemon(const MountOptions& options, StartReport& report) {
     return kExitMountFailure;
   }
   Vfs vfs(**store);
-  ServeMount(vfs, options, report);
+  const Ending ending = ServeMount(**store, vfs, options, report);
   report.Fail(fmt::format("{} was unmounted before it answered", options.mount_point));
-  const bool is_settled = Settle(vfs, options.store_path);
-  if (!is_settled) (*store)->NoteUnsettled();
+  if (ending != Ending::kSettled) (*store)->NoteUnsettled(ending == Ending::kLost);
   if (!report.was_ready()) return kExitMountFailure;
-  return is_settled ? 0 : kExitUnsettled;
+  return ending == Ending::kSettled ? 0 : kExitUnsettled;
 }
 
 int Complain(std::string_view sentence) {

@@ -9,8 +9,6 @@
 
 #include <chrono>
 
-#include "fs/sys/mount_calls.h"
-
 namespace gzipfs {
 namespace {
 
@@ -35,36 +33,52 @@ void BlockEndSignals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-EndSignals::EndSignals(FuseMount& mount, std::string mount_point)
-    : mount_(mount), mount_point_(std::move(mount_point)) {
-  waiter_ = std::jthread([this] { WaitForSignal(); });
+EndSignals::EndSignals(FuseMount& mount, std::string mount_point, EndActions actions)
+    : mount_(mount), mount_point_(std::move(mount_point)), actions_(std::move(actions)) {
+  waiter_ = std::jthread([this] { WaitForSignals(); });
 }
 
 EndSignals::~EndSignals() {
-  {
-    MutexLock lock(mutex_);
-    stops_ = true;
-    stop_changed_.NotifyAll();
-  }
+  ServingEnded();
   ::pthread_kill(waiter_.native_handle(), kStopSignal);
   waiter_.join();
 }
 
-void EndSignals::WaitForSignal() {
+void EndSignals::ServingEnded() {
+  MutexLock lock(mutex_);
+  has_ended_ = true;
+  ended_changed_.NotifyAll();
+}
+
+bool EndSignals::has_ended() {
+  MutexLock lock(mutex_);
+  return has_ended_;
+}
+
+void EndSignals::WaitForSignals() {
   const sigset_t signals = EndSignalSet();
-  int signal_number = 0;
-  if (::sigwait(&signals, &signal_number) != 0 || signal_number == kStopSignal) return;
-  spdlog::info("{}: unmounting {}", ::strsignal(signal_number), mount_point_);
-  if (const Result<void> synced = SyncMount(mount_point_); !synced)
-    spdlog::warn("{}: cannot collect unwritten data: {}", mount_point_, synced.error().message());
-  EndServing();
+  for (int count = 1;; ++count) {
+    int signal_number = 0;
+    if (::sigwait(&signals, &signal_number) != 0 || signal_number == kStopSignal) return;
+    if (count == 1) {
+      spdlog::info("{}: unmounting {}", ::strsignal(signal_number), mount_point_);
+      // On its own thread: it waits for the kernel, and the next signal must not.
+      ender_ = std::jthread([this] { EndServing(); });
+    } else if (count == 2) {
+      spdlog::warn("{} once more: what is not settled of {} goes to its logs",
+                   ::strsignal(signal_number), mount_point_);
+      actions_.hurry();
+    }
+  }
 }
 
 void EndSignals::EndServing() {
+  if (has_ended()) return;  // somebody has unmounted: another directory is there now
+  actions_.collect();
   MutexLock lock(mutex_);
-  while (!stops_) {
+  while (!has_ended_) {
     mount_.RequestEnd();
-    stop_changed_.WaitFor(mutex_, kWakeInterval);
+    ended_changed_.WaitFor(mutex_, kWakeInterval);
   }
 }
 

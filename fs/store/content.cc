@@ -90,7 +90,10 @@ Result<void> ContentImpl::Flush() {
     if (is_logged && !IsOnlyAppended()) return {};
     if (is_logged) {
       lock.Unlock();
-      return Settle();
+      const Result<void> settled = Settle();
+      // Its log is where the next mount finds it.
+      const bool is_canceled = !settled && settled.error().value() == ECANCELED;
+      return is_canceled ? Sync() : settled;
     }
   }
   GZIPFS_TRY(CheckBase());
@@ -123,6 +126,7 @@ Result<void> ContentImpl::Settle() {
     // A write may have made the file logged half-way through.
     if (!NeedsCheckpoint()) return {};
   }
+  if (store_.is_hurried()) return Fail(ECANCELED);
   GZIPFS_TRY(Checkpoint());
   return SettleAppended();
 }

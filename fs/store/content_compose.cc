@@ -99,6 +99,7 @@ Result<void> ContentImpl::ComposeImage(const Snapshot& snapshot, ImageWriter& im
   if (snapshot.base_limit > 0) GZIPFS_TRY(snapshot.base->Verify());
   uint64_t at = 0;
   while (at < snapshot.plain_bytes) {
+    if (store_.is_hurried()) return Fail(ECANCELED);
     const auto next = snapshot.blocks.lower_bound(at / block_bytes_);
     if (next != snapshot.blocks.end() && BlockStart(next->first) <= at) {
       const uint64_t end =

@@ -253,7 +253,7 @@ void ContentImpl::CheckpointIfDue() {
     MutexLock log_lock(log_mutex_);
     if (!redo_ || redo_->committed_bytes() < kMaxLogBytes) return;
   }
-  if (const Result<void> settled = Settle(); !settled) {
+  if (const Result<void> settled = Settle(); !settled && !store_.is_hurried()) {
     spdlog::error("{}: its log is long, but cannot be brought into the base: {}",
                   place_.Describe(), settled.error().message());
   }

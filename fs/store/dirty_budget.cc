@@ -1,11 +1,16 @@
 // The waiting loop prefers blocks already on their way out to relief.
 #include "fs/store/dirty_budget.h"
 
+#include <utility>
+
 namespace gzipfs {
 
 Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& may_exceed) {
   MutexLock lock(mutex_);
-  std::chrono::milliseconds idle{0};
+  using Clock = std::chrono::steady_clock;
+  Clock::duration idle{0};  // since something was freed, and nobody was settling
+  auto last_look = Clock::now();
+  uint64_t last_freed = freed_count_;
   while (used_bytes_ > 0 && used_bytes_ + bytes > limit_bytes_) {
     if (may_exceed) {
       lock.Unlock();
@@ -20,25 +25,28 @@ Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& m
     if (in_progress_ > 0) {
       changed_.Wait(mutex_);
       idle = {};
+      last_look = Clock::now();
       continue;
     }
     // Somebody else that was woken just now may be on his way to the next
-    // block; only when nothing moves is it time for relief.
-    if (changed_.WaitFor(mutex_, kPause)) {
-      idle = {};
-      continue;
-    }
-    idle += kPause;
+    // block; only when nothing moves is it time for relief. Being woken is no sign of
+    // that: on a full disk, files are settled in vain again and again.
+    const bool was_woken = changed_.WaitFor(mutex_, kPause);
+    const auto now = Clock::now();
+    if (std::exchange(last_freed, freed_count_) != freed_count_) idle = {};
+    if (settling_ == 0) idle += now - last_look;
+    last_look = now;
+    if (was_woken && idle < kPatience) continue;
     const uint64_t used_before = used_bytes_;
     std::function<bool()> relief = relief_;
     lock.Unlock();
     const bool relieved = relief();
     lock.Lock();
+    last_look = Clock::now();
     if (relieved || used_bytes_ != used_before || in_progress_ > 0) {
       idle = {};
       continue;
     }
-    if (settling_ > 0) idle = {};
     // What is held belongs to writers between Reserve and their block, or
     // cannot be written anywhere.
     if (idle >= kPatience) return Fail(ENOSPC);
@@ -62,6 +70,7 @@ void DirtyBudget::Release(uint64_t bytes) {
   if (bytes == 0) return;
   MutexLock lock(mutex_);
   used_bytes_ -= bytes;
+  ++freed_count_;
   changed_.NotifyAll();
 }
 

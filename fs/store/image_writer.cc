@@ -56,6 +56,7 @@ void ImageWriter::AddPlain(ReadPlain read, uint64_t plain_offset, uint64_t byte_
 
 // Takes results that are there; waits while too many are under way, or for all.
 void ImageWriter::Take(bool wait_for_all) {
+  if (!error_ && store_.is_hurried()) error_ = {ECANCELED, std::system_category()};
   const size_t limit = wait_for_all ? 0 : 2 * store_.pool().worker_count() + 2;
   for (;;) {
     std::optional<Result<Encoded>> result = results_.TryTake();

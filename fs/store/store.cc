@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "fs/store/store_config.h"
+#include "fs/store/store_lock.h"
 #include "fs/sys/at.h"
 #include "fs/sys/file_lock.h"
 #include "fs/sys/process.h"
@@ -17,8 +18,6 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kUnsettledMark[] = "unsettled\n";  // in the lock file, its last line
-constexpr size_t kMaxLockText = 128;
 constexpr char kSyncedName[] = "synced";
 
 tl::unexpected<StoreError> Refuse(std::string message) {
@@ -44,30 +43,6 @@ bool IsBlockSize(uint64_t bytes) {
           bytes <= kMaxLargeBlockBytes);
 }
 
-// The number in the lock file, for the message; 0 when there is none.
-long LockHolder(FileOps& ops, int lock_fd) {
-  std::byte text[24] = {};
-  Result<size_t> count = ops.ReadAt(lock_fd, 0, std::span(text).first(sizeof(text) - 1));
-  return count ? std::atol(reinterpret_cast<const char*>(text)) : 0;
-}
-
-std::string LockText(FileOps& ops, int lock_fd) {
-  std::string text(kMaxLockText, '\0');
-  const Result<size_t> count = ops.ReadAt(lock_fd, 0, std::as_writable_bytes(std::span(text)));
-  text.resize(count ? *count : 0);
-  return text;
-}
-
-bool HasUnsettledMark(FileOps& ops, int lock_fd) {
-  return LockText(ops, lock_fd).find(kUnsettledMark) != std::string::npos;
-}
-
-// What the lock file holds while the store is in use. Of one length, so that it can
-// be written over.
-std::string Signature(const std::string& boot_id) {
-  return fmt::format("{:<10}\nboot {:<36}\n", getpid(), boot_id);
-}
-
 }  // namespace
 
 Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
@@ -83,8 +58,8 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
 Store::~Store() {
   sync_marker_.reset();
   budget_.SetRelief(nullptr);
-  // An empty lock file says that nothing is left to recover.
-  if (is_signed_) (void)ops_.Truncate(lock_fd_.get(), 0);
+  const std::string text = StoreLockText{}.Encode();
+  if (is_signed_) (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
 }
 
 tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& path,
@@ -141,25 +116,23 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   const LockKind kind = options_.read_only ? LockKind::kShared : LockKind::kExclusive;
   if (Result<void> locked = TryLockFile(lock->get(), kind); !locked) {
     // Readers do not sign.
-    const long holder = LockHolder(ops_, lock->get());
+    const long holder = ReadStoreLock(ops_, lock->get()).pid;
     return Refuse(fmt::format("the store {} is already mounted ({})", path,
                               holder > 0 ? fmt::format("by process {}", holder) : "read-only"));
   }
   lock_fd_ = std::move(*lock);
+  const StoreLockText text = ReadStoreLock(ops_, lock_fd_.get());
   const Result<struct stat> left = ops_.Stat(lock_fd_.get());
-  if (left && left->st_size > 0) FindUncleanEnd(left->st_mtim);
-  was_left_unsettled_ = HasUnsettledMark(ops_, lock_fd_.get());
+  if (left && text.pid != 0) FindUncleanEnd(left->st_mtim, text.boot_id);
+  was_left_unsettled_ = text.left == StoreLockText::Left::kLoss;
   return {};
 }
 
 // The last process that wrote to the store, and signed at `signed_at`, did not
 // come to its end.
-void Store::FindUncleanEnd(const timespec& signed_at) {
+void Store::FindUncleanEnd(const timespec& signed_at, const std::string& boot_id) {
   unclean_since_ = signed_at;
-  const std::string boot_id = BootId();
-  const std::string same_boot = fmt::format("\nboot {:<36}\n", boot_id);
-  is_after_power_cut_ =
-      boot_id.empty() || LockText(ops_, lock_fd_.get()).find(same_boot) == std::string::npos;
+  is_after_power_cut_ = boot_id.empty() || boot_id != BootId();
   synced_since_ = signed_at;
   const Result<struct stat> mark = ops_.StatAt(private_fd_.get(), kSyncedName);
   if (mark && std::tie(mark->st_mtim.tv_sec, mark->st_mtim.tv_nsec) >
@@ -170,9 +143,10 @@ void Store::FindUncleanEnd(const timespec& signed_at) {
 
 // Tells who has the lock. Last of all, when nothing else stands in the way.
 tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
-  const std::string text = Signature(is_after_power_cut_ ? "not recovered" : BootId());
-  Result<void> written = ops_.Truncate(lock_fd_.get(), 0);
-  if (written) written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  const std::string text =
+      StoreLockText{getpid(), is_after_power_cut_ ? "not-recovered" : BootId()}.Encode();
+  Result<void> written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  if (written) written = ops_.Truncate(lock_fd_.get(), text.size());
   if (written && unclean_since_) {
     // If this process dies before it has recovered all, the next one begins there again.
     const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, *unclean_since_};
@@ -195,16 +169,22 @@ tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
 // As SignLock, and from now on.
 void Store::NoteRecovered() {
   if (!is_signed_ || !unclean_since_) return;
-  const std::string text = Signature(BootId());
-  const Result<void> written =
-      ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  const std::string text = StoreLockText{getpid(), BootId()}.Encode();
+  const Result<void> written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
   if (written) (void)ops_.SyncData(lock_fd_.get());
 }
 
-void Store::NoteUnsettled() {
+void Store::NoteUnsettled(bool is_lost) {
   if (options_.read_only) return;
-  const std::string text = Signature(BootId()) + kUnsettledMark;
+  const auto left = is_lost ? StoreLockText::Left::kLoss : StoreLockText::Left::kLogs;
+  const std::string text = StoreLockText{getpid(), BootId(), left}.Encode();
+  const Result<struct stat> signed_at = ops_.Stat(lock_fd_.get());
   (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  // Whose ends may be torn is still told by when this process began.
+  if (signed_at) {
+    const timespec times[2] = {signed_at->st_atim, signed_at->st_mtim};
+    (void)ops_.SetTimes(lock_fd_.get(), times);
+  }
   is_signed_ = false;  // it stays as it is
 }
 
@@ -212,7 +192,7 @@ bool WasLeftUnsettled(const std::string& path) {
   FileOps& ops = RealFileOps();
   const std::string lock_path = fmt::format("{}/{}/{}", path, kPrivateDirName, kLockName);
   const Result<UniqueFd> fd = ops.OpenAt(AT_FDCWD, lock_path.c_str(), O_RDONLY | O_NOFOLLOW, 0);
-  return fd && HasUnsettledMark(ops, fd->get());
+  return fd && ReadStoreLock(ops, fd->get()).left != StoreLockText::Left::kNothing;
 }
 
 // The profile is the store's, fixed when it was made.

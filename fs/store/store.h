@@ -51,8 +51,8 @@ struct StoreOptions {
   uint64_t dirty_bytes = kDefaultDirtyBytes;
 };
 
-// Whether the process that had the store `path` last left a NoteUnsettled.
-// False also when that cannot be told.
+// Whether the process that had the store `path` last left a NoteUnsettled, of
+// either kind. False also when that cannot be told.
 bool WasLeftUnsettled(const std::string& path);
 
 // Why a store cannot be used, in a sentence for a person.
@@ -101,14 +101,20 @@ class Store {
   // be lost in part. For files changed since `synced_since` only.
   bool is_after_power_cut() const { return is_after_power_cut_; }
   std::optional<timespec> synced_since() const { return synced_since_; }
-  // Whether that process left a NoteUnsettled.
+  // Whether that process left a NoteUnsettled about a loss.
   bool was_left_unsettled() const { return was_left_unsettled_; }
   // Recovery has come to its end: should this process not, the next one has to look
   // only at what is changed from now on.
   void NoteRecovered();
   // Leaves word for whoever waits for this process (`gzipfs umount`) that it ends
-  // with files that are not settled.
-  void NoteUnsettled();
+  // with files that are not settled; `is_lost`: logs do not have all that is missing.
+  void NoteUnsettled(bool is_lost);
+
+  // From now on no checkpoint is begun, and one that is composing its image gives
+  // up: what needs one answers ECANCELED to Settle, and can still be synced. For a
+  // process that is to end soon; for good.
+  void Hurry() { is_hurried_ = true; }
+  bool is_hurried() const { return is_hurried_; }
   // Opens a directory inside the private one, made first if it is not there.
   Result<UniqueFd> OpenPrivateDir(const char* name);
   // A name for a temporary file in the private directory, unique in this process.
@@ -118,7 +124,7 @@ class Store {
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
   tl::expected<void, StoreError> TakeLock(const std::string& path);
-  void FindUncleanEnd(const timespec& signed_at);
+  void FindUncleanEnd(const timespec& signed_at, const std::string& boot_id);
   tl::expected<void, StoreError> SignLock(const std::string& path);
   tl::expected<void, StoreError> Configure(const std::string& path);
 
@@ -139,6 +145,7 @@ class Store {
   // Process numbers come again, and recovery may have left a file.
   const uint32_t unique_salt_ = std::random_device()();
   std::atomic<uint64_t> next_unique_{0};
+  std::atomic<bool> is_hurried_{false};
   BlockCache cache_;
   DirtyBudget budget_;
   ReliefList relief_;

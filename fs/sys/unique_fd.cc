@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "fs/sys/retry.h"
+
 namespace gzipfs {
 
 void UniqueFd::Reset() {
@@ -16,7 +18,7 @@ void UniqueFd::Reset() {
 }
 
 Result<UniqueFd> Duplicate(int fd) {
-  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  const int copy = RetryInterrupted([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 0); });
   if (copy < 0) return Fail(errno);
   return UniqueFd(copy);
 }

@@ -209,6 +209,8 @@ void OpenFileTable::CloseUnused(const FilePtr& file) {
 bool OpenFileTable::SettleUnused(const FilePtr& file) {
   const auto content = file->content();
   const auto settled = content->Settle();
+  // It stays in the table, for SettleAll.
+  if (!settled && names_.store().is_hurried()) return false;
   if (!settled) {
     spdlog::error("{}: not settled: {}", names_.DescribePlace(file->inode_),
                   settled.error().message());
@@ -264,10 +266,22 @@ Result<void> OpenFileTable::SettleAll() {
   for (const OpenFileRef& file : all) {
     const auto content = file->content();
     if (!content || content->IsSettled()) continue;
-    const auto settled = content->Settle();
-    if (!settled && first_error) first_error = settled;
+    auto settled = content->Settle();
+    if (!settled && ErrnoOf(settled.error()) == ECANCELED) {
+      const auto synced = content->Sync();
+      if (!synced) settled = synced;
+    }
+    const bool is_free = first_error || ErrnoOf(first_error.error()) == ECANCELED;
+    if (!settled && is_free) first_error = settled;
   }
   return first_error;
+}
+
+std::vector<NodeId> OpenFileTable::OpenIds() const {
+  const MutexLock lock(mutex_);
+  std::vector<NodeId> ids;
+  for (const auto& [id, file] : files_) ids.push_back(id);
+  return ids;
 }
 
 size_t OpenFileTable::open_count() const {

@@ -38,9 +38,12 @@ class OpenFileTable {
   // Empty when the inode is not open.
   OpenFileRef Find(const InodeRef& inode) EXCLUDES(mutex_);
 
-  // Settles every file, open ones too; the first error.
+  // Settles every file, open ones too; the first error. In a store that is
+  // hurried, files that need a checkpoint are synced instead: ECANCELED when that
+  // is all that went wrong.
   Result<void> SettleAll() EXCLUDES(mutex_);
 
+  std::vector<NodeId> OpenIds() const EXCLUDES(mutex_);
   size_t open_count() const EXCLUDES(mutex_);
   size_t unsettled_count() const EXCLUDES(mutex_);
 

@@ -24,6 +24,7 @@ Result<struct statvfs> Vfs::StatFilesystem() {
 
 Result<void> Vfs::SettleAll() {
   const auto settled = files_.SettleAll();
+  if (store_.is_hurried()) return settled;
   const auto synced = store_.read_only() ? Result<void>() : SyncFilesystem(store_.root_fd());
   return settled ? synced : settled;
 }

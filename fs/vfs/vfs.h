@@ -141,9 +141,12 @@ class Vfs {
   Result<void> RemoveXattr(NodeId id, const char* name);
 
   Result<struct statvfs> StatFilesystem();
-  // Brings everything into the store, durably; the first error.
+  // Brings everything into the store, durably; the first error. Once the store is
+  // hurried: ECANCELED when everything is in bases or logs, but not all in bases.
   Result<void> SettleAll();
   VfsCounts Counts() const;
+  // The files that are open now, or not settled.
+  std::vector<NodeId> OpenFileIds() const { return files_.OpenIds(); }
 
  private:
   // A file made in the store just now.

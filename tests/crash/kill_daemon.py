@@ -19,21 +19,19 @@ import shutil
 import signal
 import sqlite3
 import struct
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 
-GZIPFS = os.environ["GZIPFS"]
+from crash_lib import Failure, Mount, check_store
+
 KILLS = int(os.environ.get("GZIPFS_KILLS", "20"))
 SEED = int(os.environ.get("GZIPFS_SEED", str(random.randrange(1 << 30))))
+OPTIONS = ("dirty=4M", "dirty=4M,nowriteback", "dirty=1M")
 SLOT_BYTES = 512
 SLOT_COUNT = 3000
-
-
-class Failure(Exception):
-    pass
 
 
 def slot_bytes(slot, counter):
@@ -44,6 +42,10 @@ def slot_bytes(slot, counter):
 
 def line_bytes(number):
     return b"line %08d %s\n" % (number, b"x" * (number * 7 % 60))
+
+
+def row_text(number):
+    return "y%d " % number * (number * 13 % 90)
 
 
 def file_bytes(number):
@@ -89,8 +91,8 @@ def write_files(plain, rng, start, say):
         fd = os.open(f"{plain}/files/new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.write(fd, file_bytes(number) + b"%08d" % number)
         os.fsync(fd)
-        os.rename(f"{plain}/files/new", name)
         say("try", int(name[-3:]), number)
+        os.rename(f"{plain}/files/new", name)
         os.fsync(fd)
         say("ok", int(name[-3:]), number)
         os.close(fd)
@@ -100,6 +102,7 @@ def write_sqlite(plain, rng, start, say, mode):
     database = sqlite3.connect(f"{plain}/{mode}.db", timeout=30, isolation_level=None)
     database.execute(f"pragma journal_mode={mode}")
     database.execute("pragma synchronous=full")
+    database.execute("pragma wal_autocheckpoint=50")  # so that kills meet checkpoints, too
     number = start
     while True:
         rows = rng.choice((1, 1, 2, 30))
@@ -107,7 +110,7 @@ def write_sqlite(plain, rng, start, say, mode):
         database.execute("begin immediate")
         for _ in range(rows):
             number += 1
-            database.execute("insert into rows values(?, ?)", (number, "y" * (number * 13 % 900)))
+            database.execute("insert into rows values(?, ?)", (number, row_text(number)))
         database.execute("commit")
         say("ok", 0, number)
 
@@ -219,95 +222,78 @@ class Sqlite(Workload):
         answer = database.execute("pragma integrity_check").fetchall()
         if answer != [("ok",)]:
             raise Failure(f"integrity_check of {self.name}: {answer[:3]}")
-        count, last = database.execute("select count(*), max(number) from rows").fetchone()
+        count = 0
+        for number, text in database.execute("select number, text from rows order by number"):
+            count += 1
+            if number != count or text != row_text(number):
+                raise Failure(f"{self.name}: row {number} is the {count}th, with {text[:30]!r}")
         database.close()
-        if count != (last or 0):
-            raise Failure(f"{self.name}: {count} rows, the last one is {last}")
         if not self.acked.get(0, 0) <= count <= self.tried.get(0, 0):
             raise Failure(f"{self.name}: {self.acked.get(0, 0)} rows were acknowledged, {count} "
                           "are there")
         self.tried[0] = self.acked[0] = count
 
 
-# --- The mount -------------------------------------------------------------------
+# --- A round -------------------------------------------------------------------
 
 
-class Mount:
-    def __init__(self, scratch):
-        self.store = scratch + "/store"
-        self.plain = scratch + "/plain"
-        os.mkdir(self.store)
-        os.mkdir(self.plain)
-        self.pid = None
-
-    def mount(self):
-        done = subprocess.run([GZIPFS, self.store, self.plain, "-o", "dirty=4M"],
-                              capture_output=True, text=True, timeout=60)
-        if done.returncode != 0:
-            raise Failure("mount: " + done.stderr)
-        with open(self.store + "/.gzipfs/lock") as file:
-            self.pid = int(file.read().split()[0])
-        return done.stderr
-
-    def kill(self):
-        os.kill(self.pid, signal.SIGKILL)
-        while os.path.exists(f"/proc/{self.pid}"):
-            time.sleep(0.001)
+def write_until_killed(mount, workload, rng, root, writing):
+    """The child's part; its exit status. Errors are right only once the daemon is dead."""
+    try:
+        workload.writer(mount.plain, rng, workload.start(),
+                        lambda *words: os.write(writing, struct.pack("<B3xIQ", words[0] == "ok",
+                                                                     *words[1:])))
+    except (OSError, sqlite3.Error) as error:
         try:
-            os.stat(self.plain)
-            raise Failure("the mount answers though its daemon is dead")
-        except OSError as error:
-            if error.errno not in (107, 103):  # ENOTCONN, ECONNABORTED
-                raise Failure(f"a dead mount answers {error}")
-        subprocess.run(["umount", "-l", self.plain], check=True)
-
-    def end(self):
-        subprocess.run([GZIPFS, "umount", self.plain], check=True, timeout=120)
-
-    def clean_up(self):
-        if os.path.ismount(self.plain) or not os.access(self.plain, os.F_OK):
-            subprocess.run(["umount", "-l", self.plain], stderr=subprocess.DEVNULL)
-        if self.pid and os.path.exists(f"/proc/{self.pid}"):
-            os.kill(self.pid, signal.SIGKILL)
+            os.statvfs(root)  # asks the daemon
+        except OSError:
+            return 0
+        print(f"{workload.name}: {error!r}, and the mount answers", flush=True)
+    except BaseException as error:  # a child must not return
+        print(f"{workload.name}: {error!r}", flush=True)
+    return 1
 
 
 def run_round(mount, workload, rng):
     reading, writing = os.pipe()
+    root = os.open(mount.plain, os.O_RDONLY)
     child = os.fork()
     if child == 0:
         os.close(reading)
-        try:
-            workload.writer(mount.plain, rng, workload.start(),
-                            lambda *words: os.write(writing, struct.pack("<B3xIQ", words[0] == "ok",
-                                                                         *words[1:])))
-        except (OSError, sqlite3.Error):
-            os._exit(0)  # the mount is dead
-        os._exit(1)
+        os._exit(write_until_killed(mount, workload, rng, root, writing))
+    os.close(root)
     os.close(writing)
+    said = bytearray()  # messages of 16 bytes, the first of which says whether it is one
+    has_ack = threading.Event()
+
+    def listen():
+        while piece := os.read(reading, 1 << 16):
+            said.extend(piece)
+            if not has_ack.is_set() and any(said[::16]):
+                has_ack.set()
+    listener = threading.Thread(target=listen)
+    listener.start()
+    # Some are killed before anything was acknowledged, most are not.
+    if rng.random() < 0.7:
+        has_ack.wait(20)
     time.sleep(rng.choice((0.01, 0.05, 0.1, 0.3)) * rng.random())
     mount.kill()
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
+    listener.join()
+    os.close(reading)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    # SIGBUS: what sqlite has mapped is no longer there.
+    if status not in (0, -signal.SIGBUS):
+        raise Failure(f"the writer {workload.name} failed: {status}")
+    mount.free()
     for is_ok, key, value in struct.iter_unpack("<B3xIQ", said[: len(said) // 16 * 16]):
         workload.hear("ok" if is_ok else "try", key, value)
-
-
-def check_store(store):
-    for path, _, names in os.walk(store):
-        if ".gzipfs" in path:
-            continue
-        for name in names:
-            done = subprocess.run(["gzip", "-t", os.path.join(path, name)], capture_output=True)
-            if done.returncode != 0:
-                raise Failure(f"gzip -t {name}: {done.stderr.decode()}")
 
 
 def main():
     print(f"seed {SEED}")
     rng = random.Random(SEED)
     scratch = tempfile.mkdtemp(prefix="gzipfs-kill.", dir=os.environ.get("TMPDIR", "/tmp"))
-    mount = Mount(scratch)
+    mount = Mount(scratch + "/store", scratch + "/plain")
     workloads = [Slots("slots"), Lines("lines"), Files("files"), Sqlite("wal"), Sqlite("delete")]
     recovered = 0
     try:
@@ -317,17 +303,18 @@ def main():
         os.sync()
         mount.end()
         for kill in range(KILLS):
-            mount.mount()
             workload = workloads[kill % len(workloads)]
+            mount.options = OPTIONS[kill // len(workloads) % len(OPTIONS)]
+            mount.mount()
             run_round(mount, workload, rng)
             recovered += mount.mount().count("recovered")
             workload.check(mount.plain)
             mount.end()
-            check_store(mount.store)
+            check_store(mount.store, is_settled=True)
         acked = {w.name: sum(w.acked.values()) if w.name == "slots" else
                  max(w.acked.values(), default=0) for w in workloads}
         print(f"{KILLS} kills, {recovered} files recovered from their logs; acknowledged: {acked}")
-        if min(acked.values()) == 0:
+        if KILLS >= 4 * len(workloads) and min(acked.values()) == 0:
             raise Failure("a workload never got an fsync through")
     except Failure as failure:
         print(f"FAILED: {failure}; GZIPFS_SEED={SEED} repeats it, as far as time allows")

@@ -1,12 +1,16 @@
 // Every call of a script that uses the log fails once: with EIO, or with ENOSPC
 // and all that need space after it. What is on the disk then, after a process
 // death or a power cut, is held against what had been promised by then.
+//
+// Below FileOps, every system call is interrupted, or transfers less than was asked,
+// once: then no step fails, and all is as if nothing had happened.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <iostream>
 
 #include "tests/crash/crash_check.h"
+#include "tests/crash/syscall_shim.h"
 
 namespace gzipfs::crash {
 namespace {
@@ -63,6 +67,54 @@ TEST_P(ReturnedErrors, LoseNothingThatWasSynced) {
     CrashCheck(script, {.samples = 1, .every = 16}).RunAtEnd();
   }
 }
+
+struct ShimPlan {
+  ShimFault fault = ShimFault::kNone;
+  int call = 0;  // of those that the fault is about, from 1 on
+  std::atomic<int> call_count{0};
+} shim_plan;
+
+ShimFault PlannedFault(bool transfers) {
+  if (!transfers && shim_plan.fault != ShimFault::kInterrupt) return ShimFault::kNone;
+  // The call is tried again at once, and is the next one then: three times in all.
+  const int count = ++shim_plan.call_count;
+  const bool is_meant = count >= shim_plan.call && count < shim_plan.call + 3;
+  return is_meant ? shim_plan.fault : ShimFault::kNone;
+}
+
+class InterruptedCalls : public ::testing::TestWithParam<ShimFault> {};
+
+TEST_P(InterruptedCalls, AreAsIfNothingHadHappened) {
+  if (!GZIPFS_HAS_SHIM) GTEST_SKIP() << "sanitizers have these calls";
+  shim_plan.fault = GetParam();
+  for (int call = 1; !HasFailure(); ++call) {
+    SCOPED_TRACE(testing::Message() << "call " << call);
+    Script script({.level = 1, .cache_bytes = kMiB, .dirty_bytes = 16 * kMiB});
+    script.Make(TextLike(2 * kBlock));
+    script.Begin();
+    shim_plan.call = call;
+    shim_plan.call_count = 0;
+    SetShimHook(PlannedFault);
+    UseTheLog(script);
+    SetShimHook(nullptr);
+    script.End();
+    const bool is_over = shim_plan.call_count < call;
+    if (is_over || call % 4 == 0) CrashCheck(script, {.samples = 1, .every = 16}).RunAtEnd();
+    if (!is_over) continue;
+    EXPECT_GT(call, 20);
+    std::cout << call - 1 << " calls\n";
+    return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, InterruptedCalls,
+                         ::testing::Values(ShimFault::kInterrupt, ShimFault::kHalf,
+                                           ShimFault::kOneByte),
+                         [](const auto& setup) {
+                           return setup.param == ShimFault::kInterrupt ? "Interrupted"
+                                  : setup.param == ShimFault::kHalf    ? "Half"
+                                                                       : "OneByte";
+                         });
 
 INSTANTIATE_TEST_SUITE_P(All, ReturnedErrors, ::testing::Values(EIO, ENOSPC),
                          [](const auto& setup) { return setup.param == EIO ? "Eio" : "Enospc"; });

@@ -149,6 +149,36 @@ TEST_F(StoreOpen, FullDiskIsRefusedWithItsReason) {
   EXPECT_TRUE(Open());
 }
 
+TEST_F(StoreOpen, TheLockFileTellsHowAProcessEnded) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(store);
+    EXPECT_FALSE((*store)->unclean_since());
+  }
+  // Left in order: no shorter, so that no space is needed the next time.
+  const auto lock_bytes = std::filesystem::file_size(dir_ / ".gzipfs/lock");
+  EXPECT_GT(lock_bytes, 0u);
+  EXPECT_FALSE(WasLeftUnsettled(dir_.path()));
+  for (const bool is_lost : {true, false}) {
+    auto store = Open();
+    ASSERT_TRUE(store);
+    EXPECT_FALSE((*store)->unclean_since());
+    EXPECT_EQ(std::filesystem::file_size(dir_ / ".gzipfs/lock"), lock_bytes);
+    (*store)->NoteUnsettled(is_lost);
+    store->reset();
+    EXPECT_TRUE(WasLeftUnsettled(dir_.path()));
+    store = Open();
+    ASSERT_TRUE(store);
+    EXPECT_TRUE((*store)->unclean_since());
+    EXPECT_EQ((*store)->was_left_unsettled(), is_lost);
+  }
+  EXPECT_FALSE(WasLeftUnsettled(dir_.path()));
+  test::WriteFile(dir_ / ".gzipfs/lock", test::FromText("4711      \n"));
+  const auto store = Open();
+  ASSERT_TRUE(store);
+  EXPECT_TRUE((*store)->unclean_since());
+}
+
 TEST_F(StoreOpen, EveryFailureIsAMessageAndNoHang) {
   { ASSERT_TRUE(Open()); }
   ops_.call_count = 0;
