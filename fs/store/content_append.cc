@@ -51,8 +51,8 @@ void ContentImpl::FinishEncoding(const BlockPtr& block,
 // True when `block` is compressed from exactly `plain_offset` on. What was
 // spilled before it was full is not: it may still grow.
 bool ContentImpl::IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const {
-  const bool is_whole =
-      block.state == DirtyBlock::State::kLogged && block.encode_end == block_bytes_;
+  const bool is_whole = block.state == DirtyBlock::State::kLogged && block.log &&
+                        block.encode_end == block_bytes_;
   return (is_whole || block.state == DirtyBlock::State::kEncoded) &&
          BlockStart(block.index) + block.encode_begin == plain_offset;
 }

@@ -95,10 +95,26 @@ class ContentImpl final : public Content,
     uint64_t plain_bytes = 0;
     std::optional<timespec> mtime;
     uint64_t cut = 0;
-    std::vector<BlockPtr> spilled;
+    std::vector<BlockPtr> spilled;  // as members
+    struct SpilledPart {
+      BlockPtr block;
+      uint32_t begin;
+      uint32_t end;
+    };
+    std::vector<SpilledPart> spilled_parts;  // of blocks that were spilled in pieces
     std::vector<std::byte> data;
     std::vector<Piece> pieces;  // of `data`
     ExtentMap was_unlogged;
+  };
+  // Blocks that are being spilled in pieces.
+  struct PieceBatch {
+    struct Item {
+      BlockPtr block;
+      BlockPtr beneath;  // what stays beneath it
+      std::vector<SpilledPiece> pieces;  // those without a log are at `offset` of `bytes`
+    };
+    std::vector<Item> items;
+    std::vector<std::byte> bytes;
   };
   // The state a checkpoint works on.
   struct Snapshot {
@@ -170,13 +186,25 @@ class ContentImpl final : public Content,
   Result<void> SyncEntry() EXCLUDES(mutex_);
 
   // content_spill.cc
-  std::vector<BlockPtr> ChooseVictims() REQUIRES(mutex_);
+  std::vector<BlockPtr> ChooseVictims(bool takes_unlogged) REQUIRES(mutex_);
   bool MaySpill(const DirtyBlock& block) const REQUIRES(mutex_);
   bool RelieveByRetrying() EXCLUDES(mutex_);
   bool RelieveByAppending() EXCLUDES(mutex_);
-  bool RelieveBySpilling() EXCLUDES(mutex_);
+  bool RelieveBySpilling(bool takes_unlogged) EXCLUDES(mutex_);
+  void RelieveEarly() EXCLUDES(mutex_);
+  Result<std::shared_ptr<SpillLog>> OpenSpillLog() EXCLUDES(mutex_);
   Result<void> SpillBlock(const std::shared_ptr<SpillLog>& log, const BlockPtr& block)
       EXCLUDES(mutex_);
+  void FinishSpill(std::span<const BlockPtr> victims) REQUIRES(mutex_);
+
+  // content_spill_pieces.cc
+  bool GatherPieces(const DirtyBlock& layer, uint32_t begin, uint32_t end,
+                    PieceBatch& batch) const REQUIRES(mutex_);
+  bool AddToPieces(const BlockPtr& block, PieceBatch& batch) const REQUIRES(mutex_);
+  Result<std::vector<BlockPtr>> SpillPieces(SpillLog& log, std::span<const BlockPtr> victims)
+      EXCLUDES(mutex_);
+  static Result<void> FetchPieces(const DirtyBlock& logged, uint32_t begin,
+                                  std::span<std::byte> out);
 
   // content_log.cc
   void CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_t end,
@@ -272,6 +300,7 @@ class ContentImpl final : public Content,
   std::shared_ptr<BaseFile> base_ GUARDED_BY(mutex_);
   BlockMap blocks_ GUARDED_BY(mutex_);
   std::shared_ptr<SpillLog> log_ GUARDED_BY(mutex_);  // for the next spill; null: a new one
+  uint64_t spill_cursor_ GUARDED_BY(mutex_) = 0;  // logged mode spills from this index down
   Mode mode_ GUARDED_BY(mutex_) = Mode::kAppend;
   uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base

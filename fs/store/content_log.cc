@@ -20,6 +20,8 @@ void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_
     } else if (block->data) {
       batch.pieces.push_back({BlockStart(block->index) + from, batch.data.size(), to - from});
       batch.data.insert(batch.data.end(), block->data.get() + from, block->data.get() + to);
+    } else if (!block->log) {
+      batch.spilled_parts.push_back({block, from, to});
     } else if (std::find(batch.spilled.begin(), batch.spilled.end(), block) ==
                batch.spilled.end()) {
       batch.spilled.push_back(block);
@@ -39,7 +41,8 @@ ContentImpl::LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
   for (const auto& [index, set] : extents) {
     for (const Extent& extent : set.extents()) byte_count += extent.end - extent.begin;
   }
-  batch.data.reserve(byte_count);
+  // What is in memory of them is charged to the budget.
+  batch.data.reserve(std::min<uint64_t>(byte_count, store_.budget().used_bytes()));
   for (const auto& [index, set] : extents) {
     const auto found = blocks_.find(index);
     if (found == blocks_.end()) continue;
@@ -67,6 +70,12 @@ Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
     if (!members) return Fail(members.error());
     log.Add(LogRecordType::kMember, BlockStart(block->index) + block->encode_begin,
             EncodeLogMembers(*members));
+  }
+  std::vector<std::byte> bytes;
+  for (const auto& [block, begin, end] : batch.spilled_parts) {
+    bytes.resize(end - begin);
+    GZIPFS_TRY(FetchPieces(*block, begin, bytes));
+    log.Add(LogRecordType::kData, BlockStart(block->index) + begin, bytes);
   }
   const std::span data(batch.data);
   for (const auto& [plain_offset, at, byte_count] : batch.pieces) {

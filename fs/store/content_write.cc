@@ -122,6 +122,7 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   }
   store_.budget().Release(reserved_bytes);
   for (BlockPtr& block : full) SubmitEncoding(std::move(block));
+  RelieveEarly();
   if (!checked) return Fail(checked.error());
   return at;
 }
