@@ -81,7 +81,13 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
 void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& written) {
   MutexLock lock(mutex_);
   appending_ = false;
+  const uint64_t plain_before = base_plain_;
   base_plain_ = base_limit_ = base_->plain_bytes();  // of a failed hole, part may be there
+  if (written && !run.empty()) {
+    RememberEnd(*run.back());
+  } else if (base_plain_ != plain_before) {
+    end_bytes_.clear();
+  }
   if (written) {
     needs_times_ = true;
   } else {

@@ -43,13 +43,18 @@ Result<void> ContentImpl::Checkpoint() {
   const Snapshot snapshot = TakeSnapshot();
   Result<void> done;
   {
-    ImageWriter image(store_, image_fd->get(), profile_, block_bytes_);
+    ImageWriter image(store_, image_fd->get(), profile_, block_bytes_,
+                      {.level = is_hurried_ ? kLevelFast : store_.level(),
+                       .uses_pool = !is_in_background_});
     done = ComposeImage(snapshot, image);
     if (done) done = image.Finish();
   }
   if (done) done = store_.ops().SyncData(image_fd->get());
   if (done) done = InstallImage(snapshot, std::move(*image_fd), image_name);
-  if (done) return {};
+  if (done) {
+    is_hurried_ = false;
+    return {};
+  }
   {
     MutexLock lock(mutex_);
     if (image_is_content_) return done;
@@ -168,6 +173,7 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
   MutexLock lock(mutex_);
   base_ = std::move(base);
   base_plain_ = base_limit_ = base_->plain_bytes();
+  end_bytes_.clear();
   needs_times_ = true;  // one may have been set while the image was made
   for (const auto& [index, old_block] : snapshot.blocks) {
     const auto entry = blocks_.find(index);

@@ -149,6 +149,7 @@ class ContentImpl final : public Content,
   Result<void> CheckWritable() REQUIRES(mutex_);
   uint64_t CountKnownBytes(uint64_t plain_offset, std::span<const std::byte> bytes)
       EXCLUDES(mutex_);
+  void RememberEnd(const DirtyBlock& appended) REQUIRES(mutex_);
   bool IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const EXCLUDES(mutex_);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
                              std::span<const std::byte> bytes);
@@ -215,7 +216,12 @@ class ContentImpl final : public Content,
   ExtentMap WrittenSince(const BlockMap& blocks) const REQUIRES(mutex_);
   Result<bool> StartLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> CommitToLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
-  Result<bool> SyncLog() EXCLUDES(log_mutex_, mutex_);
+  Result<bool> SyncLog() EXCLUDES(settle_mutex_, log_mutex_, mutex_);
+  Result<void> HeedLogLimit() EXCLUDES(settle_mutex_, log_mutex_, mutex_);
+  uint64_t LogShare() const EXCLUDES(mutex_);
+  void PutOffCheckpoint() REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<void> ShortenLog(uint64_t limit_bytes) REQUIRES(settle_mutex_)
+      EXCLUDES(log_mutex_, mutex_);
   Result<void> DropLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<std::unique_ptr<RedoLog>> PrepareNextLog(const Snapshot& snapshot,
                                                   const std::string& name,
@@ -283,8 +289,11 @@ class ContentImpl final : public Content,
   std::atomic<int> report_count_{0};
 
   static constexpr uint64_t kNoCut = ~uint64_t{0};
+  static constexpr size_t kEndBytes = 4096;  // a page of the kernel's
 
   Mutex settle_mutex_;
+  bool is_in_background_ GUARDED_BY(settle_mutex_) = false;  // nobody waits for the checkpoint
+  bool is_hurried_ GUARDED_BY(settle_mutex_) = false;        // a mount may wait for the next one
   Mutex times_mutex_;  // held across futimens, so that the last time set is the last put
   SharedMutex base_lock_;
 
@@ -294,6 +303,7 @@ class ContentImpl final : public Content,
   uint64_t logged_change_count_ GUARDED_BY(log_mutex_) = 0;     // as of the last commit
   uint64_t logged_plain_bytes_ GUARDED_BY(log_mutex_) = 0;      // likewise
   std::optional<timespec> logged_mtime_ GUARDED_BY(log_mutex_);
+  uint64_t checkpoint_due_bytes_ GUARDED_BY(log_mutex_) = 0;  // length of redo_ that asks for one
 
   mutable Mutex mutex_;
   CondVar changed_;  // a block changed its state, or appending_ ended
@@ -304,6 +314,10 @@ class ContentImpl final : public Content,
   Mode mode_ GUARDED_BY(mutex_) = Mode::kAppend;
   uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base
+  // What was appended last, up to kEndBytes of it, and where it ends. Of use if that
+  // is where the base does; forgotten when that is cut or replaced.
+  std::vector<std::byte> end_bytes_ GUARDED_BY(mutex_);
+  uint64_t end_plain_ GUARDED_BY(mutex_) = 0;
   uint64_t join_from_ GUARDED_BY(mutex_) = 0;    // members before it are long enough
   uint64_t join_checked_bytes_ GUARDED_BY(mutex_) = 0;  // stored bytes at the last look
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest

@@ -130,6 +130,7 @@ Result<bool> ContentImpl::StartLog() {
   base_ino_ = identity->ino;
   store_.logs().Add(base_ino_);
   logged_change_count_ = 0;
+  PutOffCheckpoint();
   MutexLock lock(mutex_);
   has_redo_ = true;
   unlogged_ = WrittenSince({});
@@ -184,6 +185,22 @@ Result<void> ContentImpl::CommitToLog() {
   return done;
 }
 
+// A log at its limit is shortened first: behind the checkpoint that is under way, if
+// one is, or by one of our own.
+Result<void> ContentImpl::HeedLogLimit() {
+  {
+    MutexLock log_lock(log_mutex_);
+    if (!redo_ || redo_->committed_bytes() < kLogLimitFactor * store_.log_bytes()) return {};
+  }
+  const uint64_t limit_bytes = kLogLimitFactor * LogShare();
+  {
+    MutexLock log_lock(log_mutex_);
+    if (!redo_ || redo_->committed_bytes() < limit_bytes) return {};
+  }
+  MutexLock settle_lock(settle_mutex_);
+  return ShortenLog(limit_bytes);
+}
+
 // False when the file has come to append mode meanwhile: nothing was done.
 Result<bool> ContentImpl::SyncLog() {
   uint64_t wanted = 0;
@@ -191,6 +208,7 @@ Result<bool> ContentImpl::SyncLog() {
     MutexLock lock(mutex_);
     wanted = change_count_;
   }
+  GZIPFS_TRY(HeedLogLimit());
   MutexLock log_lock(log_mutex_);
   {
     MutexLock lock(mutex_);
@@ -204,8 +222,49 @@ Result<bool> ContentImpl::SyncLog() {
     if (!*started) return true;
   }
   GZIPFS_TRY(CommitToLog());
-  if (redo_->committed_bytes() >= kMaxLogBytes) store_.checkpointer().Add(weak_from_this());
+  if (checkpoint_due_bytes_ == 0) checkpoint_due_bytes_ = LogShare();  // of a log that was read
+  if (redo_->committed_bytes() >= checkpoint_due_bytes_) {
+    store_.checkpointer().Add(weak_from_this());
+  }
   return true;
+}
+
+// By how much a log may grow before a checkpoint is worth what it costs: reading
+// and writing the base.
+uint64_t ContentImpl::LogShare() const {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    base = base_;
+  }
+  return std::max(store_.log_bytes(), base->file_bytes() / kLogShareOfBase);
+}
+
+// A log begins, perhaps with what was written beside the last checkpoint, or a
+// checkpoint has failed.
+void ContentImpl::PutOffCheckpoint() {
+  checkpoint_due_bytes_ = (redo_ ? redo_->committed_bytes() : 0) + LogShare();
+}
+
+// A checkpoint if the log is at least so long.
+Result<void> ContentImpl::ShortenLog(uint64_t limit_bytes) {
+  {
+    MutexLock log_lock(log_mutex_);
+    if (!redo_ || redo_->committed_bytes() < limit_bytes) return {};
+  }
+  const Result<bool> is_unlinked = FindUnlinked();
+  if (!is_unlinked) return Fail(is_unlinked.error());
+  if (*is_unlinked || !NeedsCheckpoint()) return {};
+  {
+    MutexLock lock(mutex_);
+    if (sticky_error_) return Fail(sticky_error_);
+  }
+  const DirtyBudget::Settling settling(store_.budget());
+  const Result<void> done = Checkpoint();
+  if (done) return {};
+  MutexLock log_lock(log_mutex_);
+  PutOffCheckpoint();
+  return done;
 }
 
 // A checkpoint's image is about to become the base. What was promised after
@@ -254,18 +313,24 @@ Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base
   logged_change_count_ = batch.change_count;
   logged_plain_bytes_ = batch.plain_bytes;
   logged_mtime_ = batch.mtime;
+  PutOffCheckpoint();
   return {};
 }
 
 void ContentImpl::CheckpointIfDue() {
+  uint64_t due_bytes = 0;
   {
     MutexLock log_lock(log_mutex_);
-    if (!redo_ || redo_->committed_bytes() < kMaxLogBytes) return;
+    due_bytes = checkpoint_due_bytes_;
+    if (!redo_ || due_bytes == 0 || redo_->committed_bytes() < due_bytes) return;
   }
-  if (const Result<void> settled = Settle(); !settled) {
-    spdlog::error("{}: its log is long, but cannot be brought into the base: {}",
-                  place_.Describe(), settled.error().message());
-  }
+  MutexLock settle_lock(settle_mutex_);
+  is_in_background_ = true;
+  const Result<void> done = ShortenLog(due_bytes);
+  is_in_background_ = false;
+  if (done) return;
+  spdlog::error("{}: its log is long, but cannot be brought into the base: {}",
+                place_.Describe(), done.error().message());
 }
 
 }  // namespace gzipfs
