@@ -15,6 +15,7 @@ ContentImpl::Snapshot ContentImpl::TakeSnapshot() {
   MutexLock lock(mutex_);
   while (appending_ || is_spilling_) changed_.Wait(mutex_);
   for (auto& [index, block] : blocks_) block->is_frozen = true;
+  spilled_bytes_ = 0;
   return {blocks_, change_count_, base_, plain_bytes_, std::min(base_limit_, plain_bytes_)};
 }
 

@@ -220,8 +220,8 @@ class ContentImpl final : public Content,
   Result<void> HeedLogLimit() EXCLUDES(settle_mutex_, log_mutex_, mutex_);
   uint64_t LogShare() const EXCLUDES(mutex_);
   void PutOffCheckpoint() REQUIRES(log_mutex_) EXCLUDES(mutex_);
-  Result<void> ShortenLog(uint64_t limit_bytes) REQUIRES(settle_mutex_)
-      EXCLUDES(log_mutex_, mutex_);
+  Result<void> CheckpointEarly() REQUIRES(settle_mutex_) EXCLUDES(log_mutex_, mutex_);
+  bool IsCheckpointDue() const EXCLUDES(log_mutex_, mutex_);
   Result<void> DropLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<std::unique_ptr<RedoLog>> PrepareNextLog(const Snapshot& snapshot,
                                                   const std::string& name,
@@ -297,7 +297,7 @@ class ContentImpl final : public Content,
   Mutex times_mutex_;  // held across futimens, so that the last time set is the last put
   SharedMutex base_lock_;
 
-  Mutex log_mutex_;
+  mutable Mutex log_mutex_;
   std::unique_ptr<RedoLog> redo_ GUARDED_BY(log_mutex_);        // null: no log
   uint64_t base_ino_ GUARDED_BY(log_mutex_) = 0;                // that redo_ is for
   uint64_t logged_change_count_ GUARDED_BY(log_mutex_) = 0;     // as of the last commit
@@ -311,6 +311,7 @@ class ContentImpl final : public Content,
   BlockMap blocks_ GUARDED_BY(mutex_);
   std::shared_ptr<SpillLog> log_ GUARDED_BY(mutex_);  // for the next spill; null: a new one
   uint64_t spill_cursor_ GUARDED_BY(mutex_) = 0;  // logged mode spills from this index down
+  uint64_t spilled_bytes_ GUARDED_BY(mutex_) = 0;  // in logged mode, since the last snapshot
   Mode mode_ GUARDED_BY(mutex_) = Mode::kAppend;
   uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base

@@ -188,17 +188,15 @@ Result<void> ContentImpl::CommitToLog() {
 // A log at its limit is shortened first: behind the checkpoint that is under way, if
 // one is, or by one of our own.
 Result<void> ContentImpl::HeedLogLimit() {
-  {
+  const auto has_log_of = [this](uint64_t byte_count) {
     MutexLock log_lock(log_mutex_);
-    if (!redo_ || redo_->committed_bytes() < kLogLimitFactor * store_.log_bytes()) return {};
-  }
+    return redo_ && redo_->committed_bytes() >= byte_count;
+  };
+  if (!has_log_of(kLogLimitFactor * store_.log_bytes())) return {};
   const uint64_t limit_bytes = kLogLimitFactor * LogShare();
-  {
-    MutexLock log_lock(log_mutex_);
-    if (!redo_ || redo_->committed_bytes() < limit_bytes) return {};
-  }
+  if (!has_log_of(limit_bytes)) return {};
   MutexLock settle_lock(settle_mutex_);
-  return ShortenLog(limit_bytes);
+  return has_log_of(limit_bytes) ? CheckpointEarly() : Result<void>();
 }
 
 // False when the file has come to append mode meanwhile: nothing was done.
@@ -246,12 +244,8 @@ void ContentImpl::PutOffCheckpoint() {
   checkpoint_due_bytes_ = (redo_ ? redo_->committed_bytes() : 0) + LogShare();
 }
 
-// A checkpoint if the log is at least so long.
-Result<void> ContentImpl::ShortenLog(uint64_t limit_bytes) {
-  {
-    MutexLock log_lock(log_mutex_);
-    if (!redo_ || redo_->committed_bytes() < limit_bytes) return {};
-  }
+// A checkpoint that was not asked for by who settles the file.
+Result<void> ContentImpl::CheckpointEarly() {
   const Result<bool> is_unlinked = FindUnlinked();
   if (!is_unlinked) return Fail(is_unlinked.error());
   if (*is_unlinked || !NeedsCheckpoint()) return {};
@@ -263,7 +257,7 @@ Result<void> ContentImpl::ShortenLog(uint64_t limit_bytes) {
   const Result<void> done = Checkpoint();
   if (done) return {};
   MutexLock log_lock(log_mutex_);
-  PutOffCheckpoint();
+  if (redo_) PutOffCheckpoint();
   return done;
 }
 
@@ -317,16 +311,22 @@ Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base
   return {};
 }
 
-void ContentImpl::CheckpointIfDue() {
-  uint64_t due_bytes = 0;
+bool ContentImpl::IsCheckpointDue() const {
   {
     MutexLock log_lock(log_mutex_);
-    due_bytes = checkpoint_due_bytes_;
-    if (!redo_ || due_bytes == 0 || redo_->committed_bytes() < due_bytes) return;
+    const uint64_t due_bytes = checkpoint_due_bytes_;
+    if (redo_ && due_bytes > 0 && redo_->committed_bytes() >= due_bytes) return true;
   }
+  const uint64_t limit_bytes = kLogLimitFactor * LogShare();
+  MutexLock lock(mutex_);
+  return spilled_bytes_ >= limit_bytes;
+}
+
+void ContentImpl::CheckpointIfDue() {
   MutexLock settle_lock(settle_mutex_);
+  if (!IsCheckpointDue()) return;
   is_in_background_ = true;
-  const Result<void> done = ShortenLog(due_bytes);
+  const Result<void> done = CheckpointEarly();
   is_in_background_ = false;
   if (done) return;
   spdlog::error("{}: its log is long, but cannot be brought into the base: {}",

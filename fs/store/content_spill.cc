@@ -174,14 +174,18 @@ bool ContentImpl::RelieveBySpilling(bool takes_unlogged) {
   }
   if (victims.empty()) return false;
   Result<void> done;
+  uint64_t spilled_bytes = 0;
   const Result<std::shared_ptr<SpillLog>> log = OpenSpillLog();
   if (!log) done = Fail(log.error());
   if (log) {
+    const uint64_t bytes_before = (*log)->size();
     const Result<std::vector<BlockPtr>> whole = SpillPieces(**log, victims);
     if (!whole) done = Fail(whole.error());
     for (size_t i = 0; done && i < whole->size(); ++i) done = SpillBlock(*log, (*whole)[i]);
+    spilled_bytes = (*log)->size() - bytes_before;
   }
   bool relieved = false;
+  bool has_much = false;
   {
     MutexLock lock(mutex_);
     relieved = std::any_of(victims.begin(), victims.end(), [](const BlockPtr& block) {
@@ -189,7 +193,11 @@ bool ContentImpl::RelieveBySpilling(bool takes_unlogged) {
     });
     FinishSpill(victims);
     if (!done) append_error_ = done.error();
+    if (mode_ == Mode::kLogged) spilled_bytes_ += spilled_bytes;
+    has_much = spilled_bytes_ >= kLogLimitFactor * store_.log_bytes();
   }
+  // What is written over and over leaves old bytes behind in the spill files.
+  if (has_much && is_writable_) store_.checkpointer().Add(weak_from_this());
   AppendReady();  // one of them may be next now
   return relieved;
 }

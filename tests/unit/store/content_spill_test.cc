@@ -114,6 +114,22 @@ TEST_F(ContentSpill, CheckpointReadsPiecesThatWereSpilledUnderIt) {
   SettleAndCompare();
 }
 
+// Spill files would grow for as long as bytes are overwritten and never synced.
+TEST_F(ContentSpill, MuchSpilledIsBroughtIntoTheBase) {
+  options_.log_bytes = 16 * kKiB;
+  CloseStore();
+  OpenStore();
+  Open();
+  const ino_t inode_before = test::StatOf(base_path()).st_ino;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  uint32_t seed = 100;
+  while (test::StatOf(base_path()).st_ino == inode_before) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    Scatter(++seed);
+  }
+  SettleAndCompare();
+}
+
 TEST_F(ContentSpill, FailedSpillLosesNothing) {
   ops_.before = [](Call call) { return call == Call::kOpen ? ENOSPC : 0; };
   Scatter(12, 2);
