@@ -1,7 +1,10 @@
-// One thread: checkpoints share the workers that compress, and the disk.
+// One thread, which compresses by itself and gives way to those that write: the
+// log takes what they write meanwhile.
 #include "fs/store/checkpointer.h"
 
 #include <algorithm>
+
+#include "fs/sys/process.h"
 
 namespace gzipfs {
 
@@ -31,6 +34,7 @@ void Checkpointer::Add(std::weak_ptr<Checkpointable> file) {
 }
 
 void Checkpointer::Work() {
+  LowerThreadPriority();
   for (;;) {
     std::weak_ptr<Checkpointable> next;
     {

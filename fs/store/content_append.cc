@@ -51,8 +51,8 @@ void ContentImpl::FinishEncoding(const BlockPtr& block,
 // True when `block` is compressed from exactly `plain_offset` on. What was
 // spilled before it was full is not: it may still grow.
 bool ContentImpl::IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const {
-  const bool is_whole =
-      block.state == DirtyBlock::State::kLogged && block.encode_end == block_bytes_;
+  const bool is_whole = block.state == DirtyBlock::State::kLogged && block.log &&
+                        block.encode_end == block_bytes_;
   return (is_whole || block.state == DirtyBlock::State::kEncoded) &&
          BlockStart(block.index) + block.encode_begin == plain_offset;
 }
@@ -81,7 +81,13 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
 void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& written) {
   MutexLock lock(mutex_);
   appending_ = false;
+  const uint64_t plain_before = base_plain_;
   base_plain_ = base_limit_ = base_->plain_bytes();  // of a failed hole, part may be there
+  if (written && !run.empty()) {
+    RememberEnd(*run.back());
+  } else if (base_plain_ != plain_before) {
+    end_bytes_.clear();
+  }
   if (written) {
     needs_times_ = true;
   } else {

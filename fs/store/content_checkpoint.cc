@@ -15,6 +15,7 @@ ContentImpl::Snapshot ContentImpl::TakeSnapshot() {
   MutexLock lock(mutex_);
   while (appending_ || is_spilling_) changed_.Wait(mutex_);
   for (auto& [index, block] : blocks_) block->is_frozen = true;
+  spilled_bytes_ = 0;
   return {blocks_, change_count_, base_, plain_bytes_, std::min(base_limit_, plain_bytes_)};
 }
 
@@ -31,13 +32,18 @@ Result<void> ContentImpl::Checkpoint() {
   const Snapshot snapshot = TakeSnapshot();
   Result<void> done;
   {
-    ImageWriter image(store_, image_fd->get(), profile_, block_bytes_);
+    ImageWriter image(store_, image_fd->get(), profile_, block_bytes_,
+                      {.level = is_hurried_ ? kLevelFast : store_.level(),
+                       .uses_pool = !is_in_background_});
     done = ComposeImage(snapshot, image);
     if (done) done = image.Finish();
   }
   if (done) done = store_.ops().SyncData(image_fd->get());
   if (done) done = InstallImage(snapshot, std::move(*image_fd), image_name);
-  if (done) return {};
+  if (done) {
+    is_hurried_ = false;
+    return {};
+  }
   {
     MutexLock lock(mutex_);
     if (image_is_content_) return done;
@@ -157,6 +163,7 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
   MutexLock lock(mutex_);
   base_ = std::move(base);
   base_plain_ = base_limit_ = base_->plain_bytes();
+  end_bytes_.clear();
   needs_times_ = true;  // one may have been set while the image was made
   for (const auto& [index, old_block] : snapshot.blocks) {
     const auto entry = blocks_.find(index);

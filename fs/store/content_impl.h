@@ -97,10 +97,26 @@ class ContentImpl final : public Content,
     uint64_t plain_bytes = 0;
     std::optional<timespec> mtime;
     uint64_t cut = 0;
-    std::vector<BlockPtr> spilled;
+    std::vector<BlockPtr> spilled;  // as members
+    struct SpilledPart {
+      BlockPtr block;
+      uint32_t begin;
+      uint32_t end;
+    };
+    std::vector<SpilledPart> spilled_parts;  // of blocks that were spilled in pieces
     std::vector<std::byte> data;
     std::vector<Piece> pieces;  // of `data`
     ExtentMap was_unlogged;
+  };
+  // Blocks that are being spilled in pieces.
+  struct PieceBatch {
+    struct Item {
+      BlockPtr block;
+      BlockPtr beneath;  // what stays beneath it
+      std::vector<SpilledPiece> pieces;  // those without a log are at `offset` of `bytes`
+    };
+    std::vector<Item> items;
+    std::vector<std::byte> bytes;
   };
   // The state a checkpoint works on.
   struct Snapshot {
@@ -137,6 +153,7 @@ class ContentImpl final : public Content,
   Result<void> CheckWritable() REQUIRES(mutex_);
   uint64_t CountKnownBytes(uint64_t plain_offset, std::span<const std::byte> bytes)
       EXCLUDES(mutex_);
+  void RememberEnd(const DirtyBlock& appended) REQUIRES(mutex_);
   bool IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const EXCLUDES(mutex_);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
                              std::span<const std::byte> bytes);
@@ -174,13 +191,25 @@ class ContentImpl final : public Content,
   Result<void> SyncEntry() EXCLUDES(mutex_);
 
   // content_spill.cc
-  std::vector<BlockPtr> ChooseVictims() REQUIRES(mutex_);
+  std::vector<BlockPtr> ChooseVictims(bool takes_unlogged) REQUIRES(mutex_);
   bool MaySpill(const DirtyBlock& block) const REQUIRES(mutex_);
   bool RelieveByRetrying() EXCLUDES(mutex_);
   bool RelieveByAppending() EXCLUDES(mutex_);
-  bool RelieveBySpilling() EXCLUDES(mutex_);
+  bool RelieveBySpilling(bool takes_unlogged) EXCLUDES(mutex_);
+  void RelieveEarly() EXCLUDES(mutex_);
+  Result<std::shared_ptr<SpillLog>> OpenSpillLog() EXCLUDES(mutex_);
   Result<void> SpillBlock(const std::shared_ptr<SpillLog>& log, const BlockPtr& block)
       EXCLUDES(mutex_);
+  void FinishSpill(std::span<const BlockPtr> victims) REQUIRES(mutex_);
+
+  // content_spill_pieces.cc
+  bool GatherPieces(const DirtyBlock& layer, uint32_t begin, uint32_t end,
+                    PieceBatch& batch) const REQUIRES(mutex_);
+  bool AddToPieces(const BlockPtr& block, PieceBatch& batch) const REQUIRES(mutex_);
+  Result<std::vector<BlockPtr>> SpillPieces(SpillLog& log, std::span<const BlockPtr> victims)
+      EXCLUDES(mutex_);
+  static Result<void> FetchPieces(const DirtyBlock& logged, uint32_t begin,
+                                  std::span<std::byte> out);
 
   // content_log.cc
   void CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_t end,
@@ -191,7 +220,12 @@ class ContentImpl final : public Content,
   ExtentMap WrittenSince(const BlockMap& blocks) const REQUIRES(mutex_);
   Result<bool> StartLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> CommitToLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
-  Result<bool> SyncLog() EXCLUDES(log_mutex_, mutex_);
+  Result<bool> SyncLog() EXCLUDES(settle_mutex_, log_mutex_, mutex_);
+  Result<void> HeedLogLimit() EXCLUDES(settle_mutex_, log_mutex_, mutex_);
+  uint64_t LogShare() const EXCLUDES(mutex_);
+  void PutOffCheckpoint() REQUIRES(log_mutex_) EXCLUDES(mutex_);
+  Result<void> CheckpointEarly() REQUIRES(settle_mutex_) EXCLUDES(log_mutex_, mutex_);
+  bool IsCheckpointDue() const EXCLUDES(log_mutex_, mutex_);
   Result<void> DropLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<std::unique_ptr<RedoLog>> PrepareNextLog(const Snapshot& snapshot,
                                                   const std::string& name,
@@ -261,26 +295,36 @@ class ContentImpl final : public Content,
   std::atomic<int> report_count_{0};
 
   static constexpr uint64_t kNoCut = ~uint64_t{0};
+  static constexpr size_t kEndBytes = 4096;  // a page of the kernel's
 
   Mutex settle_mutex_;
+  bool is_in_background_ GUARDED_BY(settle_mutex_) = false;  // nobody waits for the checkpoint
+  bool is_hurried_ GUARDED_BY(settle_mutex_) = false;        // a mount may wait for the next one
   Mutex times_mutex_;  // held across futimens, so that the last time set is the last put
   SharedMutex base_lock_;
 
-  Mutex log_mutex_;
+  mutable Mutex log_mutex_;
   std::unique_ptr<RedoLog> redo_ GUARDED_BY(log_mutex_);        // null: no log
   uint64_t base_ino_ GUARDED_BY(log_mutex_) = 0;                // that redo_ is for
   uint64_t logged_change_count_ GUARDED_BY(log_mutex_) = 0;     // as of the last commit
   uint64_t logged_plain_bytes_ GUARDED_BY(log_mutex_) = 0;      // likewise
   std::optional<timespec> logged_mtime_ GUARDED_BY(log_mutex_);
+  uint64_t checkpoint_due_bytes_ GUARDED_BY(log_mutex_) = 0;  // length of redo_ that asks for one
 
   mutable Mutex mutex_;
   CondVar changed_;  // a block changed its state, or appending_ ended
   std::shared_ptr<BaseFile> base_ GUARDED_BY(mutex_);
   BlockMap blocks_ GUARDED_BY(mutex_);
   std::shared_ptr<SpillLog> log_ GUARDED_BY(mutex_);  // for the next spill; null: a new one
+  uint64_t spill_cursor_ GUARDED_BY(mutex_) = 0;  // logged mode spills from this index down
+  uint64_t spilled_bytes_ GUARDED_BY(mutex_) = 0;  // in logged mode, since the last snapshot
   Mode mode_ GUARDED_BY(mutex_) = Mode::kAppend;
   uint64_t plain_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t base_plain_ GUARDED_BY(mutex_) = 0;   // plain bytes in the base
+  // What was appended last, up to kEndBytes of it, and where it ends. Of use if that
+  // is where the base does; forgotten when that is cut or replaced.
+  std::vector<std::byte> end_bytes_ GUARDED_BY(mutex_);
+  uint64_t end_plain_ GUARDED_BY(mutex_) = 0;
   uint64_t join_from_ GUARDED_BY(mutex_) = 0;    // members before it are long enough
   uint64_t join_checked_bytes_ GUARDED_BY(mutex_) = 0;  // stored bytes at the last look
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest

@@ -98,6 +98,7 @@ Result<void> ContentImpl::CutForJoin(BaseFile& base, uint64_t from) {
   GZIPFS_TRY(base.CutAt(from));
   MutexLock lock(mutex_);
   base_plain_ = base_limit_ = from;
+  end_bytes_.clear();
   mode_ = Mode::kAppend;  // the blocks are ordinary appended ones from here on
   HideAppendedHole();
   return {};

@@ -20,6 +20,8 @@ void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_
     } else if (block->data) {
       batch.pieces.push_back({BlockStart(block->index) + from, batch.data.size(), to - from});
       batch.data.insert(batch.data.end(), block->data.get() + from, block->data.get() + to);
+    } else if (!block->log) {
+      batch.spilled_parts.push_back({block, from, to});
     } else if (std::find(batch.spilled.begin(), batch.spilled.end(), block) ==
                batch.spilled.end()) {
       batch.spilled.push_back(block);
@@ -39,7 +41,8 @@ ContentImpl::LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
   for (const auto& [index, set] : extents) {
     for (const Extent& extent : set.extents()) byte_count += extent.end - extent.begin;
   }
-  batch.data.reserve(byte_count);
+  // What is in memory of them is charged to the budget.
+  batch.data.reserve(std::min<uint64_t>(byte_count, store_.budget().used_bytes()));
   for (const auto& [index, set] : extents) {
     const auto found = blocks_.find(index);
     if (found == blocks_.end()) continue;
@@ -67,6 +70,12 @@ Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
     if (!members) return Fail(members.error());
     log.Add(LogRecordType::kMember, BlockStart(block->index) + block->encode_begin,
             EncodeLogMembers(*members));
+  }
+  std::vector<std::byte> bytes;
+  for (const auto& [block, begin, end] : batch.spilled_parts) {
+    bytes.resize(end - begin);
+    GZIPFS_TRY(FetchPieces(*block, begin, bytes));
+    log.Add(LogRecordType::kData, BlockStart(block->index) + begin, bytes);
   }
   const std::span data(batch.data);
   for (const auto& [plain_offset, at, byte_count] : batch.pieces) {
@@ -121,6 +130,7 @@ Result<bool> ContentImpl::StartLog() {
   base_ino_ = identity->ino;
   store_.logs().Add(base_ino_);
   logged_change_count_ = 0;
+  PutOffCheckpoint();
   MutexLock lock(mutex_);
   has_redo_ = true;
   unlogged_ = WrittenSince({});
@@ -175,6 +185,20 @@ Result<void> ContentImpl::CommitToLog() {
   return done;
 }
 
+// A log at its limit is shortened first: behind the checkpoint that is under way, if
+// one is, or by one of our own.
+Result<void> ContentImpl::HeedLogLimit() {
+  const auto has_log_of = [this](uint64_t byte_count) {
+    MutexLock log_lock(log_mutex_);
+    return redo_ && redo_->committed_bytes() >= byte_count;
+  };
+  if (!has_log_of(kLogLimitFactor * store_.log_bytes())) return {};
+  const uint64_t limit_bytes = kLogLimitFactor * LogShare();
+  if (!has_log_of(limit_bytes)) return {};
+  MutexLock settle_lock(settle_mutex_);
+  return has_log_of(limit_bytes) ? CheckpointEarly() : Result<void>();
+}
+
 // False when the file has come to append mode meanwhile: nothing was done.
 Result<bool> ContentImpl::SyncLog() {
   uint64_t wanted = 0;
@@ -182,6 +206,7 @@ Result<bool> ContentImpl::SyncLog() {
     MutexLock lock(mutex_);
     wanted = change_count_;
   }
+  GZIPFS_TRY(HeedLogLimit());
   MutexLock log_lock(log_mutex_);
   {
     MutexLock lock(mutex_);
@@ -195,8 +220,45 @@ Result<bool> ContentImpl::SyncLog() {
     if (!*started) return true;
   }
   GZIPFS_TRY(CommitToLog());
-  if (redo_->committed_bytes() >= kMaxLogBytes) store_.checkpointer().Add(weak_from_this());
+  if (checkpoint_due_bytes_ == 0) checkpoint_due_bytes_ = LogShare();  // of a log that was read
+  if (redo_->committed_bytes() >= checkpoint_due_bytes_) {
+    store_.checkpointer().Add(weak_from_this());
+  }
   return true;
+}
+
+// By how much a log may grow before a checkpoint is worth what it costs: reading
+// and writing the base.
+uint64_t ContentImpl::LogShare() const {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    base = base_;
+  }
+  return std::max(store_.log_bytes(), base->file_bytes() / kLogShareOfBase);
+}
+
+// A log begins, perhaps with what was written beside the last checkpoint, or a
+// checkpoint has failed.
+void ContentImpl::PutOffCheckpoint() {
+  checkpoint_due_bytes_ = (redo_ ? redo_->committed_bytes() : 0) + LogShare();
+}
+
+// A checkpoint that was not asked for by who settles the file.
+Result<void> ContentImpl::CheckpointEarly() {
+  const Result<bool> is_unlinked = FindUnlinked();
+  if (!is_unlinked) return Fail(is_unlinked.error());
+  if (*is_unlinked || !NeedsCheckpoint()) return {};
+  {
+    MutexLock lock(mutex_);
+    if (sticky_error_) return Fail(sticky_error_);
+  }
+  const DirtyBudget::Settling settling(store_.budget());
+  const Result<void> done = Checkpoint();
+  if (done) return {};
+  MutexLock log_lock(log_mutex_);
+  if (redo_) PutOffCheckpoint();
+  return done;
 }
 
 // A checkpoint's image is about to become the base. What was promised after
@@ -245,18 +307,30 @@ Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base
   logged_change_count_ = batch.change_count;
   logged_plain_bytes_ = batch.plain_bytes;
   logged_mtime_ = batch.mtime;
+  PutOffCheckpoint();
   return {};
 }
 
-void ContentImpl::CheckpointIfDue() {
+bool ContentImpl::IsCheckpointDue() const {
   {
     MutexLock log_lock(log_mutex_);
-    if (!redo_ || redo_->committed_bytes() < kMaxLogBytes) return;
+    const uint64_t due_bytes = checkpoint_due_bytes_;
+    if (redo_ && due_bytes > 0 && redo_->committed_bytes() >= due_bytes) return true;
   }
-  if (const Result<void> settled = Settle(); !settled && !store_.is_hurried()) {
-    spdlog::error("{}: its log is long, but cannot be brought into the base: {}",
-                  place_.Describe(), settled.error().message());
-  }
+  const uint64_t limit_bytes = kLogLimitFactor * LogShare();
+  MutexLock lock(mutex_);
+  return spilled_bytes_ >= limit_bytes;
+}
+
+void ContentImpl::CheckpointIfDue() {
+  MutexLock settle_lock(settle_mutex_);
+  if (!IsCheckpointDue()) return;
+  is_in_background_ = true;
+  const Result<void> done = CheckpointEarly();
+  is_in_background_ = false;
+  if (done || store_.is_hurried()) return;
+  spdlog::error("{}: its log is long, but cannot be brought into the base: {}",
+                place_.Describe(), done.error().message());
 }
 
 }  // namespace gzipfs

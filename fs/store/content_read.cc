@@ -81,6 +81,10 @@ Result<EncodedBlock> ContentImpl::FetchMembers(const DirtyBlock& logged) {
 
 Result<void> ContentImpl::FetchLogged(const PendingRead& pending) {
   const DirtyBlock& block = *pending.logged;
+  if (!block.log) {
+    const uint64_t begin = pending.plain_offset - BlockStart(block.index);
+    return FetchPieces(block, static_cast<uint32_t>(begin), pending.out);
+  }
   const Result<EncodedBlock> encoded = FetchMembers(block);
   if (!encoded) return Fail(encoded.error());
   const Result<std::vector<std::byte>> plain = DecodeBlock(*encoded);

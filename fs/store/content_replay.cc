@@ -5,6 +5,13 @@
 #include "fs/store/content_impl.h"
 
 namespace gzipfs {
+namespace {
+
+// A longer log may have touched so many blocks that compressing them as well as the
+// store's level says would keep a mount waiting for seconds.
+constexpr uint64_t kHurriedLogBytes = 16 * kMiB;
+
+}  // namespace
 
 Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
   switch (record.type) {
@@ -52,6 +59,7 @@ Result<void> ContentImpl::LoadLog(const LogSummary& summary, UniqueFd log_fd,
                                   const std::string& log_name) {
   FileOps& ops = store_.ops();
   MutexLock settle_lock(settle_mutex_);
+  is_hurried_ = summary.committed_bytes > kHurriedLogBytes;
   {
     MutexLock lock(mutex_);
     mode_ = Mode::kLogged;

@@ -55,30 +55,40 @@ bool ContentImpl::RelieveByAppending() {
   return done.has_value();
 }
 
-std::vector<BlockPtr> ContentImpl::ChooseVictims() {
+// Marks what is to be spilled next. Without `takes_unlogged`, blocks that the next
+// fsync would have to read back stay.
+std::vector<BlockPtr> ContentImpl::ChooseVictims(bool takes_unlogged) {
   constexpr uint64_t kVictimBytes = 4 * kMiB;
   std::vector<BlockPtr> victims;
   // A flush that has begun in append mode must end in it; it frees memory itself.
   if (appending_ || is_spilling_ || is_appending_all_ || append_error_) return victims;
   const size_t limit = std::max<uint64_t>(kVictimBytes / block_bytes_, 1);
   // From the back: in append mode those are the ones that would wait longest.
-  // The block that is next goes to the base itself as soon as it is full.
+  // The block that is next goes to the base itself as soon as it is full. In logged
+  // mode all are alike: each call begins where the last one ended.
+  const bool is_append = mode_ == Mode::kAppend;
   const uint64_t next_index = base_plain_ / block_bytes_;
-  for (auto entry = blocks_.rbegin(); entry != blocks_.rend(); ++entry) {
+  auto entry = blocks_.rbegin();
+  if (!is_append) entry = std::make_reverse_iterator(blocks_.lower_bound(spill_cursor_));
+  for (size_t seen = 0; seen < blocks_.size() && victims.size() < limit; ++seen, ++entry) {
+    if (entry == blocks_.rend()) entry = blocks_.rbegin();
     const BlockPtr& block = entry->second;
-    const bool is_next = mode_ == Mode::kAppend && block->index <= next_index;
+    const bool is_next = is_append && block->index <= next_index;
     if (!MaySpill(*block) || (is_next && !victims.empty())) continue;
+    if (!takes_unlogged && unlogged_.contains(block->index)) continue;
     block->state = DirtyBlock::State::kSpilling;
     victims.push_back(block);
-    if (victims.size() == limit) break;
+    spill_cursor_ = block->index;
   }
   is_spilling_ = !victims.empty();
   return victims;
 }
 
+// A checkpoint reads a frozen block as it was written, from wherever that is; its
+// members, if it has some, are wanted.
 bool ContentImpl::MaySpill(const DirtyBlock& block) const {
-  if (block.is_frozen) return false;
-  return block.state == DirtyBlock::State::kEncoded || block.state == DirtyBlock::State::kDirty;
+  if (block.state == DirtyBlock::State::kDirty) return true;
+  return block.state == DirtyBlock::State::kEncoded && !block.is_frozen;
 }
 
 // Writes all plain bytes of `block` to the log as members.
@@ -114,48 +124,80 @@ Result<void> ContentImpl::SpillBlock(const std::shared_ptr<SpillLog>& log,
 }
 
 bool ContentImpl::Relieve() {
-  return RelieveByRetrying() || RelieveByAppending() || RelieveBySpilling();
+  return RelieveByRetrying() || RelieveByAppending() || RelieveBySpilling(true);
 }
 
-bool ContentImpl::RelieveBySpilling() {
-  std::vector<BlockPtr> victims;
-  std::shared_ptr<SpillLog> log;
+// In logged mode memory is given back before anybody has to wait for it: what is
+// in the log already is not needed soon.
+void ContentImpl::RelieveEarly() {
+  if (!store_.budget().IsTight()) return;
   {
     MutexLock lock(mutex_);
-    victims = ChooseVictims();
-    log = log_;
+    if (mode_ != Mode::kLogged) return;
+  }
+  (void)RelieveBySpilling(false);
+}
+
+// The file to spill to: a new one when the last is long. The old one goes with the
+// last block in it.
+Result<std::shared_ptr<SpillLog>> ContentImpl::OpenSpillLog() {
+  {
+    MutexLock lock(mutex_);
+    if (log_ && log_->size() < kMaxSpillBytes) return log_;
+  }
+  std::error_code no_path;
+  auto log = store_.read_only()  // what its logs hold must not need more memory than allowed
+                 ? SpillLog::Create(store_.ops(), AT_FDCWD, files::temp_directory_path(no_path))
+                 : SpillLog::Create(store_.ops(), store_.log_dir_fd(), ".");
+  if (!log) return log;
+  MutexLock lock(mutex_);
+  log_ = *log;
+  return log;
+}
+
+// Those that were not spilled stay as they were.
+void ContentImpl::FinishSpill(std::span<const BlockPtr> victims) {
+  for (const BlockPtr& block : victims) {
+    if (block->state == DirtyBlock::State::kLogged) continue;
+    block->state = DirtyBlock::State::kDirty;
+    block->encoded.reset();
+  }
+  is_spilling_ = false;
+  changed_.NotifyAll();
+}
+
+bool ContentImpl::RelieveBySpilling(bool takes_unlogged) {
+  std::vector<BlockPtr> victims;
+  {
+    MutexLock lock(mutex_);
+    victims = ChooseVictims(takes_unlogged);
   }
   if (victims.empty()) return false;
   Result<void> done;
-  std::error_code no_path;
-  // The old one goes with the last block in it.
-  if (!log || log->size() >= kMaxSpillBytes) {
-    Result<std::shared_ptr<SpillLog>> created =
-        store_.read_only()  // what its logs hold must not need more memory than allowed
-            ? SpillLog::Create(store_.ops(), AT_FDCWD, files::temp_directory_path(no_path))
-            : SpillLog::Create(store_.ops(), store_.log_dir_fd(), ".");
-    if (created) log = std::move(*created);
-    if (!created) done = Fail(created.error());
-    MutexLock lock(mutex_);
-    log_ = log;
+  uint64_t spilled_bytes = 0;
+  const Result<std::shared_ptr<SpillLog>> log = OpenSpillLog();
+  if (!log) done = Fail(log.error());
+  if (log) {
+    const uint64_t bytes_before = (*log)->size();
+    const Result<std::vector<BlockPtr>> whole = SpillPieces(**log, victims);
+    if (!whole) done = Fail(whole.error());
+    for (size_t i = 0; done && i < whole->size(); ++i) done = SpillBlock(*log, (*whole)[i]);
+    spilled_bytes = (*log)->size() - bytes_before;
   }
   bool relieved = false;
-  for (const BlockPtr& block : victims) {
-    if (done) done = SpillBlock(log, block);
-    MutexLock lock(mutex_);
-    if (block->state == DirtyBlock::State::kLogged) {
-      relieved = true;
-    } else {
-      block->state = DirtyBlock::State::kDirty;
-      block->encoded.reset();
-    }
-  }
+  bool has_much = false;
   {
     MutexLock lock(mutex_);
-    is_spilling_ = false;
+    relieved = std::any_of(victims.begin(), victims.end(), [](const BlockPtr& block) {
+      return block->state == DirtyBlock::State::kLogged;
+    });
+    FinishSpill(victims);
     if (!done) append_error_ = done.error();
-    changed_.NotifyAll();
+    if (mode_ == Mode::kLogged) spilled_bytes_ += spilled_bytes;
+    has_much = spilled_bytes_ >= kLogLimitFactor * store_.log_bytes();
   }
+  // What is written over and over leaves old bytes behind in the spill files.
+  if (has_much && is_writable_) store_.checkpointer().Add(weak_from_this());
   AppendReady();  // one of them may be next now
   return relieved;
 }

@@ -122,6 +122,7 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   }
   store_.budget().Release(reserved_bytes);
   for (BlockPtr& block : full) SubmitEncoding(std::move(block));
+  RelieveEarly();
   if (!checked) return Fail(checked.error());
   return at;
 }
@@ -138,10 +139,38 @@ uint64_t ContentImpl::CountKnownBytes(uint64_t plain_offset, std::span<const std
     if (plain_offset + block_bytes_ < base_plain_) return 0;
     base = base_;
     known_end = std::min(base_plain_, plain_offset + bytes.size());
+    if (end_plain_ == base_plain_ && plain_offset + end_bytes_.size() >= base_plain_) {
+      const auto known = std::span(end_bytes_)
+                             .subspan(end_bytes_.size() - (base_plain_ - plain_offset))
+                             .first(known_end - plain_offset);
+      return std::equal(known.begin(), known.end(), bytes.begin()) ? known.size() : 0;
+    }
   }
   std::vector<std::byte> known(known_end - plain_offset);
   if (!base->Read(plain_offset, known)) return 0;
-  return std::equal(known.begin(), known.end(), bytes.begin()) ? known.size() : 0;
+  if (!std::equal(known.begin(), known.end(), bytes.begin())) return 0;
+  MutexLock lock(mutex_);
+  if (known_end == base_plain_ && base == base_ && known.size() <= kEndBytes) {
+    end_bytes_ = known;  // who appends a line will append another one
+    end_plain_ = known_end;
+  }
+  return known.size();
+}
+
+// So that the next append needs no read. The bytes are in memory still, but for
+// those of a block that was spilled.
+void ContentImpl::RememberEnd(const DirtyBlock& appended) {
+  const uint64_t start = BlockStart(appended.index);
+  if (end_plain_ != start + appended.encode_begin || !appended.data) end_bytes_.clear();
+  end_plain_ = start + appended.encode_end;
+  if (!appended.data) return;
+  const size_t byte_count =
+      std::min<size_t>(appended.encode_end - appended.encode_begin, kEndBytes);
+  const std::byte* const end = appended.data.get() + appended.encode_end;
+  end_bytes_.insert(end_bytes_.end(), end - byte_count, end);
+  if (end_bytes_.size() > kEndBytes) {
+    end_bytes_.erase(end_bytes_.begin(), end_bytes_.end() - kEndBytes);
+  }
 }
 
 Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte> bytes) {
@@ -243,6 +272,7 @@ Result<void> ContentImpl::CutBase(uint64_t plain_bytes, bool may_cut) {
   changed_.NotifyAll();
   if (!cut || !cuts) return cut;
   base_plain_ = base_limit_ = plain_bytes;
+  end_bytes_.clear();
   mode_ = Mode::kAppend;  // logged it was for the time of the cut,
   HideAppendedHole();     // and is again if somebody wrote
   return {};

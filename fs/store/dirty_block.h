@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "codec/member.h"
 #include "fs/store/dirty_budget.h"
@@ -18,6 +19,14 @@ struct LogPlace {
 
 class SpillLog;
 
+// Plain bytes of a spilled block, as they are in `log`.
+struct SpilledPiece {
+  uint32_t begin = 0;  // in the block
+  uint32_t end = 0;
+  std::shared_ptr<const SpillLog> log;
+  uint64_t offset = 0;  // in `log`
+};
+
 // Belongs to one Content; every field is guarded by that Content's mutex, with
 // one exception: while the state is not kDirty the bytes and extents do not
 // change, so a job may read them without the lock.
@@ -31,7 +40,7 @@ struct DirtyBlock {
     kEncoded,    // `encoded` holds the members of that range
     kAppending,  // they are being written to the base
     kSpilling,   // on its way to the log
-    kLogged,     // in the log; no bytes in memory
+    kLogged,     // in the spill log, as members or in pieces; no bytes in memory
   };
 
   DirtyBlock(uint64_t block_index, uint64_t block_bytes, DirtyBudget& block_budget)
@@ -46,7 +55,7 @@ struct DirtyBlock {
   // Takes writes: neither on its way anywhere nor part of a checkpoint.
   bool IsMutable() const { return state == State::kDirty && !is_frozen; }
 
-  // Size of its members. REQUIRES: kEncoded or kLogged.
+  // Size of its members. REQUIRES: kEncoded, or kLogged as members.
   size_t MemberBytes() const { return log ? log_place.byte_count : encoded->bytes.size(); }
 
   // Somebody works on it without the lock and will change its state.
@@ -79,9 +88,10 @@ struct DirtyBlock {
   std::shared_ptr<DirtyBlock> beneath;  // what the other bytes are; null: the base
   uint32_t encode_begin = 0;
   uint32_t encode_end = 0;
-  std::shared_ptr<const EncodedBlock> encoded;  // kLogged: the sizes alone
-  std::shared_ptr<const SpillLog> log;  // kLogged: holds the members, at log_place
+  std::shared_ptr<const EncodedBlock> encoded;  // kLogged with `log`: the sizes alone
+  std::shared_ptr<const SpillLog> log;  // kLogged as members: holds them, at log_place
   LogPlace log_place;
+  std::vector<SpilledPiece> pieces;  // kLogged without `log`: sorted; the bytes of `valid`
   DirtyBudget& budget;
   uint64_t charged_bytes;
 };

@@ -50,6 +50,9 @@ class DirtyBudget {
   void SetRelief(std::function<bool()> relief) EXCLUDES(mutex_);
 
   uint64_t used_bytes() const EXCLUDES(mutex_);
+  // Whether so little is left that whoever can do without some of his should give
+  // it back before anybody has to wait.
+  bool IsTight() const { return used_bytes() > limit_bytes_ / 4 * 3; }
 
  private:
   void BeginSettling() EXCLUDES(mutex_);

@@ -27,7 +27,7 @@ class ImageWriter::PlainJob final : public Job {
       result = Fail(done.error());
     } else {
       result = std::make_shared<EncodedBlock>(
-          EncodeBlock(writer_.profile_, writer_.store_.level(), plain));
+          EncodeBlock(writer_.profile_, writer_.effort_.level, plain));
     }
     // The writer may go as soon as it has the result.
     ImageWriter& writer = writer_;
@@ -50,7 +50,12 @@ ImageWriter::~ImageWriter() {
 
 void ImageWriter::AddPlain(ReadPlain read, uint64_t plain_offset, uint64_t byte_count) {
   if (error_ || byte_count == 0) return;
-  store_.pool().Submit(new PlainJob(*this, std::move(read), plain_offset, byte_count));
+  auto* const job = new PlainJob(*this, std::move(read), plain_offset, byte_count);
+  if (effort_.uses_pool) {
+    store_.pool().Submit(job);
+  } else {
+    job->Run();
+  }
   Take(/*wait_for_all=*/false);
 }
 

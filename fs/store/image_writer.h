@@ -20,12 +20,18 @@ namespace gzipfs {
 // One thread at a time. After an error every call returns it.
 class ImageWriter {
  public:
-  // Fills `out` with the plain bytes from `plain_offset` on; called on a worker.
+  // Fills `out` with the plain bytes from `plain_offset` on; called on a worker,
+  // if the pool is used.
   using ReadPlain = std::function<Result<void>(uint64_t plain_offset, std::span<std::byte> out)>;
 
+  struct Effort {
+    int level;              // of compression
+    bool uses_pool = true;  // workers read and encode plain bytes rather than the caller
+  };
+
   // Writes to `fd`, which must be empty and outlive the writer.
-  ImageWriter(Store& store, int fd, Profile profile, uint64_t block_bytes)
-      : store_(store), fd_(fd), profile_(profile), block_bytes_(block_bytes) {}
+  ImageWriter(Store& store, int fd, Profile profile, uint64_t block_bytes, Effort effort)
+      : store_(store), fd_(fd), profile_(profile), block_bytes_(block_bytes), effort_(effort) {}
   ~ImageWriter();
 
   // Encodes [plain_offset, plain_offset + byte_count), at most one block.
@@ -55,6 +61,7 @@ class ImageWriter {
   const int fd_;
   const Profile profile_;
   const uint64_t block_bytes_;
+  const Effort effort_;
   MemberIndex index_;
   std::error_code error_;
   OrderedResults<Result<Encoded>> results_;

@@ -13,6 +13,8 @@ namespace gzipfs {
 namespace {
 
 constexpr size_t kBufferBytes = kMiB;
+constexpr uint64_t kMaxZeroBytes = kMiB;     // at once, ahead of the records
+constexpr uint64_t kZeroStepBytes = 4 * kKiB;
 constexpr char kLogSuffix[] = ".log";
 constexpr char kNextSuffix[] = ".next";
 
@@ -83,14 +85,28 @@ Result<std::unique_ptr<RedoLog>> RedoLog::Resume(FileOps& ops, int log_dir_fd, s
 void RedoLog::Add(LogRecordType type, uint64_t plain_offset, std::span<const std::byte> payload) {
   EncodeLogRecord({type, ++sequence_, committed_sequence_, plain_offset, payload}, salt_,
                   &buffer_);
-  if (buffer_.size() >= kBufferBytes) WriteBuffer();
+  if (buffer_.size() >= kBufferBytes) WriteBuffer(/*is_last=*/false);
 }
 
-void RedoLog::WriteBuffer() {
+// The last write before a sync brings zeros with it now and then: a sync that need
+// not make a new size durable is a third cheaper. (On ext4, writes of 4 KiB. Blocks
+// that are reserved only would have to be marked as written instead.)
+void RedoLog::WriteBuffer(bool is_last) {
   if (!error_) {
-    const Result<void> written = ops_.WriteAt(fd_.get(), written_bytes_, buffer_);
+    const size_t byte_count = buffer_.size();
+    const uint64_t end = written_bytes_ + byte_count;
+    if (is_last && end > zeroed_bytes_) {
+      const uint64_t zero_count = RoundDown(std::min(end / 2, kMaxZeroBytes), kZeroStepBytes);
+      buffer_.resize(byte_count + zero_count);
+    }
+    Result<void> written = ops_.WriteAt(fd_.get(), written_bytes_, buffer_);
+    if (!written && buffer_.size() > byte_count) {
+      buffer_.resize(byte_count);  // there may be room for the records alone
+      written = ops_.WriteAt(fd_.get(), written_bytes_, buffer_);
+    }
     if (!written) error_ = written.error();
-    written_bytes_ += buffer_.size();
+    zeroed_bytes_ = std::max(zeroed_bytes_, written_bytes_ + buffer_.size());
+    written_bytes_ = end;
   }
   buffer_.clear();
 }
@@ -100,13 +116,13 @@ void RedoLog::WriteBuffer() {
 void RedoLog::Rewind() {
   buffer_.clear();
   if (!ops_.Truncate(fd_.get(), committed_bytes_)) is_failed_ = true;
-  written_bytes_ = committed_bytes_;
+  written_bytes_ = zeroed_bytes_ = committed_bytes_;
   sequence_ = committed_sequence_;
 }
 
 Result<void> RedoLog::Commit() {
   if (is_failed_) return Fail(EIO);
-  WriteBuffer();
+  WriteBuffer(/*is_last=*/true);
   if (error_) {
     const std::error_code error = std::exchange(error_, {});
     // A log without its header would be none.

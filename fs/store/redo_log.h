@@ -56,7 +56,7 @@ class RedoLog {
   RedoLog(FileOps& ops, int log_dir_fd, std::string name, UniqueFd fd, uint64_t salt)
       : ops_(ops), log_dir_fd_(log_dir_fd), name_(std::move(name)), fd_(std::move(fd)),
         salt_(salt) {}
-  void WriteBuffer();
+  void WriteBuffer(bool is_last);
   void Rewind();
 
   FileOps& ops_;
@@ -66,6 +66,7 @@ class RedoLog {
   const uint64_t salt_;
   std::vector<std::byte> buffer_;     // added, not written
   uint64_t written_bytes_ = 0;
+  uint64_t zeroed_bytes_ = 0;         // zeros are written up to here; 0: none
   uint64_t committed_bytes_ = 0;
   uint64_t sequence_ = 0;             // of the last record added
   uint64_t committed_sequence_ = 0;

@@ -15,7 +15,7 @@
 namespace gzipfs {
 
 // Reading is thread-safe; appending is for one thread at a time.
-class SpillLog {
+class SpillLog : public std::enable_shared_from_this<SpillLog> {
  public:
   // Creates an empty log in the directory `dir`, a path relative to `dir_fd`.
   static Result<std::shared_ptr<SpillLog>> Create(FileOps& ops, int dir_fd,

@@ -39,8 +39,12 @@ inline constexpr char kImagePrefix[] = "new-";
 // one of these or under StoreOptions.
 inline constexpr uint64_t kDefaultCacheBytes = 64 * kMiB;
 inline constexpr uint64_t kDefaultDirtyBytes = 64 * kMiB;
-// A redo log that is longer is brought into its base while writes go on.
+// A redo log that has grown by that many bytes, or by a share of its base's stored
+// bytes if that is more, is brought into its base while writes go on.
 inline constexpr uint64_t kMaxLogBytes = 64 * kMiB;
+inline constexpr uint64_t kLogShareOfBase = 8;  // an eighth: what a checkpoint copies at most
+// A log of that many times as much lets nobody go on before a checkpoint is done.
+inline constexpr uint64_t kLogLimitFactor = 4;
 
 struct StoreOptions {
   bool read_only = false;
@@ -49,6 +53,7 @@ struct StoreOptions {
   unsigned thread_count = 0;              // workers; 0: one for each usable core
   uint64_t cache_bytes = kDefaultCacheBytes;
   uint64_t dirty_bytes = kDefaultDirtyBytes;
+  uint64_t log_bytes = kMaxLogBytes;
 };
 
 // Whether the process that had the store `path` last left a NoteUnsettled, of
@@ -79,6 +84,7 @@ class Store {
   int log_dir_fd() const { return log_dir_fd_.get(); }
   bool read_only() const { return options_.read_only; }
   int level() const { return options_.level; }
+  uint64_t log_bytes() const { return options_.log_bytes; }
   Profile profile() const { return profile_; }
   uint64_t block_bytes() const { return block_bytes_; }
 

@@ -94,6 +94,12 @@ Result<void> WaitForExit(int watch_fd) {
   return {};
 }
 
+void LowerThreadPriority() {
+  constexpr int kNice = 5;
+  // On Linux a number that is no process group's but a thread's means that thread.
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+}
+
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;

@@ -34,6 +34,10 @@ Result<void> WaitForExit(int watch_fd);
 // Lets this process open as many files as its hard limit allows.
 void RaiseDescriptorLimit();
 
+// Lets the calling thread run after others that want a core; about a quarter of one
+// is left to it beside a busy thread.
+void LowerThreadPriority();
+
 // Points stdin and stdout at /dev/null, and stderr, too, unless it is kept.
 Result<void> DetachStandardStreams(bool keep_stderr);
 
