@@ -1,6 +1,7 @@
 // The waiting loop prefers blocks already on their way out to relief.
 #include "fs/store/dirty_budget.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace gzipfs {
@@ -8,13 +9,15 @@ namespace gzipfs {
 Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& may_exceed) {
   MutexLock lock(mutex_);
   using Clock = std::chrono::steady_clock;
-  Clock::duration idle{0};  // since something was freed, and nobody was settling
+  Clock::duration idle{0};  // since something moved, and nobody was settling
   auto last_look = Clock::now();
-  uint64_t last_freed = freed_count_;
+  uint64_t last_granted = granted_count_;
+  uint64_t least_used = used_bytes_;
+  bool exceeds = false;
   while (used_bytes_ > 0 && used_bytes_ + bytes > limit_bytes_) {
     if (may_exceed) {
       lock.Unlock();
-      const bool exceeds = may_exceed();
+      exceeds = may_exceed();
       lock.Lock();
       if (exceeds) break;
     }
@@ -30,20 +33,22 @@ Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& m
     }
     // Somebody else that was woken just now may be on his way to the next
     // block; only when nothing moves is it time for relief. Being woken is no sign of
-    // that: on a full disk, files are settled in vain again and again.
+    // that, nor is memory that comes and goes: on a full disk, files are settled and
+    // relieved in vain again and again.
     const bool was_woken = changed_.WaitFor(mutex_, kPause);
     const auto now = Clock::now();
-    if (std::exchange(last_freed, freed_count_) != freed_count_) idle = {};
+    if (std::exchange(last_granted, granted_count_) != granted_count_) idle = {};
+    if (used_bytes_ < least_used) idle = {};
+    least_used = std::min(least_used, used_bytes_);
     if (settling_ == 0) idle += now - last_look;
     last_look = now;
     if (was_woken && idle < kPatience) continue;
-    const uint64_t used_before = used_bytes_;
     std::function<bool()> relief = relief_;
     lock.Unlock();
     const bool relieved = relief();
     lock.Lock();
     last_look = Clock::now();
-    if (relieved || used_bytes_ != used_before || in_progress_ > 0) {
+    if (relieved || in_progress_ > 0) {
       idle = {};
       continue;
     }
@@ -52,6 +57,7 @@ Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& m
     if (idle >= kPatience) return Fail(ENOSPC);
   }
   used_bytes_ += bytes;
+  if (!exceeds) ++granted_count_;
   return {};
 }
 
@@ -70,7 +76,6 @@ void DirtyBudget::Release(uint64_t bytes) {
   if (bytes == 0) return;
   MutexLock lock(mutex_);
   used_bytes_ -= bytes;
-  ++freed_count_;
   changed_.NotifyAll();
 }
 

@@ -65,7 +65,7 @@ class DirtyBudget {
   mutable Mutex mutex_;
   CondVar changed_;
   uint64_t used_bytes_ GUARDED_BY(mutex_) = 0;
-  uint64_t freed_count_ GUARDED_BY(mutex_) = 0;  // how often bytes were given back
+  uint64_t granted_count_ GUARDED_BY(mutex_) = 0;  // requests that had room
   uint64_t in_progress_ GUARDED_BY(mutex_) = 0;
   uint64_t settling_ GUARDED_BY(mutex_) = 0;
   std::function<bool()> relief_ GUARDED_BY(mutex_);

@@ -307,6 +307,7 @@ def main():
         return 77
     print(f"seed {SEED}", flush=True)
     rng = random.Random(SEED)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
     scratch = tempfile.mkdtemp(prefix="gzipfs-end.", dir=os.environ.get("TMPDIR", "/tmp"))
     try:
         for _ in range(ROUNDS):

@@ -14,13 +14,14 @@ all is compared, and every few rounds unmounted, checked and compared once more.
 
 Then a store is unmounted, its daemon ended and mounted again on a full disk.
 
-GZIPFS=the program, GZIPFS_ROUNDS for each filesystem (20), GZIPFS_SEED. Exits with 77
+GZIPFS=the program, GZIPFS_ROUNDS for each filesystem (11), GZIPFS_SEED. Exits with 77
 when neither a tmpfs nor ext4 on a loop device can be mounted.
 """
 import errno
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,12 +30,14 @@ import traceback
 from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, wait_for
 from disk_full_writers import WRITERS, Board
 
-ROUNDS = int(os.environ.get("GZIPFS_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("GZIPFS_ROUNDS", "11"))
 SEED = int(os.environ.get("GZIPFS_SEED", str(random.randrange(1 << 30))))
 DISK_MIB = 24
-ROUNDS_A_MOUNT = 4
-OPTIONS = ("level=fast", "level=fast,nowriteback", "level=1,dirty=1M",
-           "level=1,dirty=1M,nowriteback")
+ROUNDS_A_MOUNT = 5
+# With little memory a writer waits for two seconds before he is told that the disk is
+# full: the eleventh round is the first of these.
+OPTIONS = ("level=fast", "level=fast,nowriteback", "level=1,dirty=1M,nowriteback",
+           "level=1,dirty=1M")
 
 
 class SmallDisk:
@@ -44,17 +47,29 @@ class SmallDisk:
         self.path = f"{scratch}/{kind}"
         self.ballast = self.path + "/ballast"
         self.ballast_bytes = 0
+        self.image = None
         os.mkdir(self.path)
         if kind == "tmpfs":
             words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "none", self.path]
         else:
-            image = f"{scratch}/{kind}.image"
-            with open(image, "wb") as file:
-                file.truncate(DISK_MIB << 20)
+            # In memory, where there is such a place: its speed is not what is tested.
+            parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else scratch
+            fd, self.image = tempfile.mkstemp(prefix="gzipfs-full.", dir=parent)
+            os.ftruncate(fd, DISK_MIB << 20)
+            os.close(fd)
+            image = self.image
             # Without blocks that only root may use: the daemon is root.
-            self.run(["mkfs.ext4", "-q", "-m", "0", "-I", "256", image])
-            words = ["mount", "-o", "loop", image, self.path]
-        self.run(words)
+            words = ["sh", "-c", 'mkfs.ext4 -q -m 0 -I 256 "$0" && mount -o loop "$0" "$1"',
+                     image, self.path]
+        try:
+            self.run(words)
+        except OSError:
+            self.remove_image()
+            raise
+
+    def remove_image(self):
+        if self.image:
+            os.unlink(self.image)
 
     @staticmethod
     def run(words):
@@ -86,8 +101,9 @@ class SmallDisk:
         self.ballast_bytes = 0
 
     def close(self):
-        subprocess.run(["umount", self.path], stderr=subprocess.DEVNULL) \
-            .returncode == 0 or subprocess.run(["umount", "-l", self.path])
+        if subprocess.run(["umount", self.path], stderr=subprocess.DEVNULL).returncode != 0:
+            subprocess.run(["umount", "-l", self.path])
+        self.remove_image()
 
 
 class Crew:
@@ -99,6 +115,7 @@ class Crew:
         for number, (kind, board) in enumerate(zip(WRITERS, self.boards)):
             pid = os.fork()
             if pid == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 status = 1
                 try:
                     kind(plain, board, random.Random(seed * 7 + number)).run()
@@ -123,7 +140,7 @@ class Crew:
             act()
             return all(map(is_true, self.boards))
         try:
-            wait_for(what, all_true)
+            wait_for(what, all_true, 120)
         except Failure as failure:
             raise Failure(f"{failure}; {[str(board) for board in self.boards]}") from None
 
@@ -273,6 +290,7 @@ def main():
         return 77
     print(f"seed {SEED}", flush=True)
     rng = random.Random(SEED)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
     scratch = tempfile.mkdtemp(prefix="gzipfs-full.", dir=os.environ.get("TMPDIR", "/tmp"))
     try:
         tested = [kind for kind in ("tmpfs", "ext4") if test_on(kind, scratch, rng)]

@@ -292,6 +292,7 @@ def run_round(mount, workload, rng):
 def main():
     print(f"seed {SEED}")
     rng = random.Random(SEED)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
     scratch = tempfile.mkdtemp(prefix="gzipfs-kill.", dir=os.environ.get("TMPDIR", "/tmp"))
     mount = Mount(scratch + "/store", scratch + "/plain")
     workloads = [Slots("slots"), Lines("lines"), Files("files"), Sqlite("wal"), Sqlite("delete")]

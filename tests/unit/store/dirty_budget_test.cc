@@ -165,5 +165,30 @@ TEST(DirtyBudget, ManyWritersNeverHoldMoreThanTheLimit) {
   EXPECT_EQ(budget.used_bytes(), 0u);
 }
 
+// A full disk: files are settled again and again, and what is relieved takes memory
+// before it finds out that there is no space.
+TEST(DirtyBudget, AFullStoreIsToldWhileOthersTryInVain) {
+  DirtyBudget budget(1000);
+  budget.SetRelief([&budget] {
+    EXPECT_TRUE(budget.Reserve(100, [] { return true; }));
+    budget.Release(100);
+    return false;
+  });
+  ASSERT_TRUE(budget.Reserve(1000));
+  std::jthread settler([&budget](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      { const DirtyBudget::Settling settling(budget); }
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    }
+  });
+  Waiter one(budget, 100);
+  Waiter two(budget, 100);
+  EXPECT_FALSE(one.Wait());
+  EXPECT_FALSE(two.Wait());
+  settler.request_stop();
+  settler.join();
+  budget.SetRelief(nullptr);
+}
+
 }  // namespace
 }  // namespace gzipfs
