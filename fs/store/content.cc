@@ -107,7 +107,9 @@ Result<void> ContentImpl::Flush() {
 }
 
 Result<void> ContentImpl::Settle() {
+  ++settle_waiter_count_;
   MutexLock settle_lock(settle_mutex_);
+  --settle_waiter_count_;
   const DirtyBudget::Settling settling(store_.budget());
   {
     MutexLock lock(mutex_);

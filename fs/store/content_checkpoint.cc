@@ -32,9 +32,12 @@ Result<void> ContentImpl::Checkpoint() {
   const Snapshot snapshot = TakeSnapshot();
   Result<void> done;
   {
+    const bool is_in_background = is_in_background_;
     ImageWriter image(store_, image_fd->get(), profile_, block_bytes_,
                       {.level = is_hurried_ ? kLevelFast : store_.level(),
-                       .uses_pool = !is_in_background_});
+                       .uses_pool = [this, is_in_background] {
+                         return !is_in_background || settle_waiter_count_.load() > 0;
+                       }});
     done = ComposeImage(snapshot, image);
     if (done) done = image.Finish();
   }

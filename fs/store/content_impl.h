@@ -298,6 +298,7 @@ class ContentImpl final : public Content,
   static constexpr size_t kEndBytes = 4096;  // a page of the kernel's
 
   Mutex settle_mutex_;
+  std::atomic<int> settle_waiter_count_{0};  // a background checkpoint makes haste for them
   bool is_in_background_ GUARDED_BY(settle_mutex_) = false;  // nobody waits for the checkpoint
   bool is_hurried_ GUARDED_BY(settle_mutex_) = false;        // a mount may wait for the next one
   Mutex times_mutex_;  // held across futimens, so that the last time set is the last put

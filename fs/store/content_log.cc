@@ -195,7 +195,9 @@ Result<void> ContentImpl::HeedLogLimit() {
   if (!has_log_of(kLogLimitFactor * store_.log_bytes())) return {};
   const uint64_t limit_bytes = kLogLimitFactor * LogShare();
   if (!has_log_of(limit_bytes)) return {};
+  ++settle_waiter_count_;
   MutexLock settle_lock(settle_mutex_);
+  --settle_waiter_count_;
   return has_log_of(limit_bytes) ? CheckpointEarly() : Result<void>();
 }
 

@@ -51,7 +51,7 @@ ImageWriter::~ImageWriter() {
 void ImageWriter::AddPlain(ReadPlain read, uint64_t plain_offset, uint64_t byte_count) {
   if (error_ || byte_count == 0) return;
   auto* const job = new PlainJob(*this, std::move(read), plain_offset, byte_count);
-  if (effort_.uses_pool) {
+  if (effort_.uses_pool()) {
     store_.pool().Submit(job);
   } else {
     job->Run();

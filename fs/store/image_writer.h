@@ -26,12 +26,14 @@ class ImageWriter {
 
   struct Effort {
     int level;              // of compression
-    bool uses_pool = true;  // workers read and encode plain bytes rather than the caller
+    // Asked for each block: workers read and encode it rather than the caller.
+    std::function<bool()> uses_pool;
   };
 
   // Writes to `fd`, which must be empty and outlive the writer.
   ImageWriter(Store& store, int fd, Profile profile, uint64_t block_bytes, Effort effort)
-      : store_(store), fd_(fd), profile_(profile), block_bytes_(block_bytes), effort_(effort) {}
+      : store_(store), fd_(fd), profile_(profile), block_bytes_(block_bytes),
+        effort_(std::move(effort)) {}
   ~ImageWriter();
 
   // Encodes [plain_offset, plain_offset + byte_count), at most one block.
