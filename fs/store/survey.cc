@@ -12,6 +12,7 @@
 #include "fs/store/recovery_places.h"
 #include "fs/store/redo_log.h"
 #include "fs/store/store.h"
+#include "fs/store/store_lock.h"
 #include "fs/store/store_config.h"
 #include "fs/sys/file_lock.h"
 
@@ -81,9 +82,7 @@ Result<void> Survey::LookAtLock() {
   if (!lock) return lock.error().value() == ENOENT ? Result<void>() : Fail(lock.error());
   // Goes again with the descriptor.
   found_.is_in_use = !TryLockFile(lock->get(), LockKind::kShared).has_value();
-  const Result<struct stat> status = ops_.Stat(lock->get());
-  if (!status) return Fail(status.error());
-  if (status->st_size > 0 && !found_.is_in_use) {
+  if (ReadStoreLock(ops_, lock->get()).pid != 0 && !found_.is_in_use) {
     Say(Kind::kNote, "the last mount did not come to its end; the next one sees to what it left");
   }
   return {};
