@@ -62,8 +62,10 @@ Result<void> BaseFile::PrepareAppend() {
     end = index_.file_bytes();
   }
   if (rest || has_dead_start) {
-    const BaseWatch::OwnChange change(watch_);
+    const BaseWatch::OwnChange change(*watch_, fd_.get());
     GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
+    has_loose_cut_ = end > 0;
+    GZIPFS_TRY(SyncCut());
   }
   MutexLock lock(mutex_);
   rest_ = {};
@@ -75,10 +77,13 @@ Result<void> BaseFile::PrepareAppend() {
 Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
   const uint64_t end = file_bytes();
   if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
-  const BaseWatch::OwnChange change(watch_);
+  const BaseWatch::OwnChange change(*watch_, fd_.get());
   store_.NoteBaseWrite();
   Result<void> written = store_.ops().WriteVectorAt(fd_.get(), end, parts);
-  if (!written) (void)store_.ops().Truncate(fd_.get(), end);
+  if (!written) {
+    (void)store_.ops().Truncate(fd_.get(), end);
+    has_loose_cut_ = end > 0;
+  }
   return written;
 }
 
@@ -189,7 +194,7 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
     }
   }
   GZIPFS_TRY(CheckUnchanged());
-  const BaseWatch::OwnChange change(watch_);
+  const BaseWatch::OwnChange change(*watch_, fd_.get());
   GZIPFS_TRY(store_.ops().Truncate(fd_.get(), file_offset));
   {
     MutexLock change_lock(change_mutex_);
@@ -220,7 +225,7 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
 
 Result<void> BaseFile::SetTimes(const timespec times[2]) {
   GZIPFS_TRY(CheckUnchanged());
-  const BaseWatch::OwnChange change(watch_);
+  const BaseWatch::OwnChange change(*watch_, fd_.get());
   return store_.ops().SetTimes(fd_.get(), times);
 }
 

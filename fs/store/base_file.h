@@ -59,8 +59,10 @@ enum class TailTrust : uint8_t {
 class BaseFile {
  public:
   // Reads the layout of `fd`, which the BaseFile then owns.
+  // `watch`: that of another BaseFile of the same stored file; null for a new one.
   static Result<std::unique_ptr<BaseFile>> Open(Store& store, UniqueFd fd,
-                                                TailTrust trust = TailTrust::kNone);
+                                                TailTrust trust = TailTrust::kNone,
+                                                std::shared_ptr<BaseWatch> watch = nullptr);
   ~BaseFile();
 
   // Whether the tail of the file with these attributes was found to lie. Open
@@ -70,10 +72,10 @@ class BaseFile {
 
   int fd() const { return fd_.get(); }
   // Around whatever else changes the file's size or times.
-  BaseWatch& watch() { return watch_; }
+  const std::shared_ptr<BaseWatch>& watch() const { return watch_; }
   // ESTALE when somebody else has changed the file since it was opened: what is
   // known of it fits it no longer. Read, and whatever changes the file, look too.
-  Result<void> CheckUnchanged() { return watch_.Check(); }
+  Result<void> CheckUnchanged() { return watch_->Check(fd_.get()); }
   // futimens(3). ESTALE as above.
   Result<void> SetTimes(const timespec times[2]);
   Profile profile() const { return profile_; }
@@ -151,7 +153,7 @@ class BaseFile {
   };
 
   BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct stat& attributes,
-           TailTrust trust);
+           TailTrust trust, std::shared_ptr<BaseWatch> watch);
 
   // base_file_index.cc
   Result<void> VerifyFrom(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
@@ -190,7 +192,7 @@ class BaseFile {
 
   Store& store_;
   const UniqueFd fd_;
-  BaseWatch watch_;
+  const std::shared_ptr<BaseWatch> watch_;
   const Profile profile_;
   const uint64_t block_bytes_;
   std::atomic<bool> is_conforming_;

@@ -2,8 +2,6 @@
 // becomes of one that contradicts them.
 #include <spdlog/spdlog.h>
 
-#include <cstring>
-
 #include "codec/member_search.h"
 #include "fs/store/base_file.h"
 
@@ -21,51 +19,14 @@ uint64_t BlockBytesOf(const Store& store, const FileLayout& layout) {
   return std::max(store.block_bytes(), kMinLargeBlockBytes);
 }
 
-// Files whose tails were found to lie, in the store's cache: what is kept there
-// may be forgotten, and then it is found again. No base has this id.
-constexpr uint64_t kDoubtId = 0;
-
-// A file as it was when its tail was found to lie.
-struct Doubt {
-  uint64_t dev;
-  uint64_t ino;
-  uint64_t file_bytes;
-  uint64_t mtime_sec;
-  uint64_t mtime_nsec;
-
-  explicit Doubt(const struct stat& attributes)
-      : dev(attributes.st_dev),
-        ino(attributes.st_ino),
-        file_bytes(static_cast<uint64_t>(attributes.st_size)),
-        mtime_sec(static_cast<uint64_t>(attributes.st_mtim.tv_sec)),
-        mtime_nsec(static_cast<uint64_t>(attributes.st_mtim.tv_nsec)) {}
-
-  uint64_t key() const {
-    uint64_t key = 0;
-    for (uint64_t part : {dev, ino, file_bytes, mtime_sec, mtime_nsec}) {
-      key = (key ^ part) * 0x9e3779b97f4a7c15;
-    }
-    return key;
-  }
-  void Keep(BlockCache& cache) const {
-    auto bytes = std::make_shared<std::vector<std::byte>>(sizeof(*this));
-    std::memcpy(bytes->data(), this, sizeof(*this));
-    cache.Put(kDoubtId, key(), std::move(bytes));
-  }
-  bool IsKept(BlockCache& cache) const {
-    const CachedBlock bytes = cache.Get(kDoubtId, key());
-    return bytes && bytes->size() == sizeof(*this) &&
-           std::memcmp(bytes->data(), this, sizeof(*this)) == 0;
-  }
-};
-
 }  // namespace
 
 bool BaseFile::IsTailDoubted(Store& store, const struct stat& attributes) {
-  return Doubt(attributes).IsKept(store.cache());
+  return store.tail_doubts().Has(attributes);
 }
 
-Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, TailTrust trust) {
+Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, TailTrust trust,
+                                                 std::shared_ptr<BaseWatch> watch) {
   Result<struct stat> attributes = store.ops().Stat(fd.get());
   if (!attributes) return Fail(attributes.error());
   const uint64_t file_bytes = static_cast<uint64_t>(attributes->st_size);
@@ -78,15 +39,18 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
     if (!tail) return Fail(tail.error());
     if (*tail) layout->told_plain_bytes = (*tail)->plain_bytes;
   }
-  return std::unique_ptr<BaseFile>(
-      new BaseFile(store, std::move(fd), std::move(*layout), *attributes, trust));
+  const bool told_wrong =
+      layout->told_plain_bytes && *layout->told_plain_bytes != layout->index.plain_bytes();
+  if (told_wrong) store.tail_doubts().Add(*attributes);
+  return std::unique_ptr<BaseFile>(new BaseFile(store, std::move(fd), std::move(*layout),
+                                                *attributes, trust, std::move(watch)));
 }
 
 BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct stat& attributes,
-                   TailTrust trust)
+                   TailTrust trust, std::shared_ptr<BaseWatch> watch)
     : store_(store),
       fd_(std::move(fd)),
-      watch_(store.ops(), fd_.get(), attributes),
+      watch_(watch ? std::move(watch) : std::make_shared<BaseWatch>(store.ops(), attributes)),
       profile_(ProfileOf(store, layout)),
       block_bytes_(BlockBytesOf(store, layout)),
       is_conforming_(layout.is_conforming),
@@ -181,7 +145,7 @@ Result<void> BaseFile::Rescan(uint64_t index_id, const MemberGroup& group) {
 
 void BaseFile::AdoptScan(FileLayout layout) {
   const Result<struct stat> attributes = store_.ops().Stat(fd_.get());
-  if (attributes) Doubt(*attributes).Keep(store_.cache());
+  if (attributes) store_.tail_doubts().Add(*attributes);
   const bool conforms = layout.is_conforming && layout.profile.value_or(profile_) == profile_;
   const uint64_t found_bytes = layout.index.plain_bytes();
   uint64_t told_bytes = 0;

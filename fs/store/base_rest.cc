@@ -82,6 +82,11 @@ Result<Findings> SearchRest(const ByteSource& file, uint64_t offset) {
 
 }  // namespace
 
+Result<bool> HasMembersBehind(const ByteSource& file, uint64_t offset) {
+  const Result<Findings> findings = SearchRest(file, offset);
+  return findings ? Result<bool>(findings->has_members) : Fail(findings.error());
+}
+
 Result<BaseRest> ClassifyRest(const ByteSource& file, uint64_t valid_bytes, std::error_code why,
                               bool is_conforming) {
   if (!why) return BaseRest::kNone;

@@ -26,4 +26,8 @@ inline Result<BaseRest> ClassifyRest(const ByteSource& file, const FileLayout& l
   return ClassifyRest(file, layout.valid_bytes, layout.rest, layout.is_conforming);
 }
 
+// Whether a member with plain bytes stands somewhere behind `offset`, as far as
+// header and trailer tell. Errors are the device's.
+Result<bool> HasMembersBehind(const ByteSource& file, uint64_t offset);
+
 }  // namespace gzipfs

@@ -9,7 +9,7 @@ void BaseWatch::Begin() {
   ++changes_;
 }
 
-void BaseWatch::End() {
+void BaseWatch::End(int fd) {
   uint64_t count = 0;
   {
     MutexLock lock(mutex_);
@@ -17,12 +17,12 @@ void BaseWatch::End() {
     if (--changes_ > 0) return;  // the last one looks
     seen_.reset();
   }
-  const Result<struct stat> base = ops_.Stat(fd_);
+  const Result<struct stat> base = ops_.Stat(fd);
   MutexLock lock(mutex_);
   if (base && change_count_ == count) seen_ = StateOf(*base);
 }
 
-Result<void> BaseWatch::Check() {
+Result<void> BaseWatch::Check(int fd) {
   uint64_t count = 0;
   {
     MutexLock lock(mutex_);
@@ -30,7 +30,7 @@ Result<void> BaseWatch::Check() {
     if (changes_ > 0) return {};
     count = change_count_;
   }
-  const Result<struct stat> base = ops_.Stat(fd_);
+  const Result<struct stat> base = ops_.Stat(fd);
   if (!base) return Fail(base.error());
   const State found = StateOf(*base);
   MutexLock lock(mutex_);

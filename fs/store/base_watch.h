@@ -15,29 +15,32 @@
 
 namespace gzipfs {
 
-// Thread-safe. `ops` and `fd` outlive it.
+// One for each stored inode: a checkpoint that copies an image over the base gives
+// it a new BaseFile, and times may be set through either one meanwhile. Thread-safe.
+// `ops` outlives it.
 class BaseWatch {
  public:
   // `base`: the file as it was before anything was read of it.
-  BaseWatch(FileOps& ops, int fd, const struct stat& base)
-      : ops_(ops), fd_(fd), seen_(StateOf(base)) {}
+  BaseWatch(FileOps& ops, const struct stat& base) : ops_(ops), seen_(StateOf(base)) {}
 
   // While one lives this process changes the file's size or times itself.
-  // Several may live at once.
+  // Several may live at once. `fd`, of the file, outlives it.
   class OwnChange {
    public:
-    explicit OwnChange(BaseWatch& watch) : watch_(watch) { watch_.Begin(); }
-    ~OwnChange() { watch_.End(); }
+    OwnChange(BaseWatch& watch, int fd) : watch_(watch), fd_(fd) { watch_.Begin(); }
+    ~OwnChange() { watch_.End(fd_); }
     OwnChange(const OwnChange&) = delete;
     OwnChange& operator=(const OwnChange&) = delete;
 
    private:
     BaseWatch& watch_;
+    const int fd_;
   };
 
-  // ESTALE if somebody else has changed the file; then for good. Else what
-  // fstat(2) says. While an OwnChange lives, nothing new is found.
-  Result<void> Check() EXCLUDES(mutex_);
+  // ESTALE if somebody else has changed the file, which `fd` is a descriptor of;
+  // then for good. Else what fstat(2) says. While an OwnChange lives, nothing new
+  // is found.
+  Result<void> Check(int fd) EXCLUDES(mutex_);
   // What Check said last, without a look.
   bool is_changed() const EXCLUDES(mutex_);
 
@@ -49,10 +52,9 @@ class BaseWatch {
   static State StateOf(const struct stat& base) { return {base.st_size, base.st_mtim}; }
 
   void Begin() EXCLUDES(mutex_);
-  void End() EXCLUDES(mutex_);
+  void End(int fd) EXCLUDES(mutex_);
 
   FileOps& ops_;
-  const int fd_;
   mutable Mutex mutex_;  // innermost; not held across fstat
   std::optional<State> seen_ GUARDED_BY(mutex_);  // not known: the next look tells
   uint64_t change_count_ GUARDED_BY(mutex_) = 0;  // counts each begin and each end

@@ -176,11 +176,6 @@ Result<bool> ContentImpl::SyncAppended() {
   return Fail(synced.error());
 }
 
-bool ContentImpl::HasWrongSize() const {
-  MutexLock lock(mutex_);
-  return base_->has_wrong_size();
-}
-
 bool ContentImpl::IsSettled() const {
   MutexLock lock(mutex_);
   if (is_unlinked_ || !is_modified_) return true;

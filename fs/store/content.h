@@ -42,9 +42,9 @@ class BasePlace {
   virtual Result<void> WithPlace(
       const std::function<Result<void>(int dir_fd, const char* name)>& action) = 0;
 
-  // Whether the base has a name, as far as was told to the place: one that was
-  // taken away behind the mount counts. Called without a lock that is held
-  // while a place is.
+  // Whether the base has a name, as far as was told to the place: false only when
+  // the last one was removed through the mount. Called without a lock that is taken
+  // while a place is held.
   virtual bool HasName() { return false; }
 
   // The name, for messages to people.
@@ -105,9 +105,10 @@ class Content {
   // good, for all who have it open. Reads and all that brings bytes to the base
   // look for themselves.
   virtual Result<void> CheckBase() = 0;
-  // Whether plain_bytes() turned out to be wrong, because the base's tail lies:
-  // whoever opens the file anew finds the right size.
-  virtual bool HasWrongSize() const = 0;
+  // As CheckBase, and ESTALE too when plain_bytes() turned out to be wrong, because
+  // the base's tail lies. Whoever opens the file anew after this finds it as it is,
+  // and has it for himself: this content changes nothing any more.
+  virtual Result<void> CheckFit() = 0;
   // True when the base is the whole truth.
   virtual bool IsSettled() const = 0;
 

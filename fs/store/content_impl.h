@@ -47,7 +47,7 @@ class ContentImpl final : public Content,
   Result<void> CompleteEnd() override;
   void Abandon() override;
   Result<void> CheckBase() override;
-  bool HasWrongSize() const override;
+  Result<void> CheckFit() override;
   bool IsSettled() const override;
   uint64_t plain_bytes() const override;
   std::optional<timespec> pending_mtime() const override;
@@ -241,6 +241,8 @@ class ContentImpl final : public Content,
   Result<void> CutForJoin(BaseFile& base, uint64_t from) REQUIRES(settle_mutex_, log_mutex_)
       EXCLUDES(mutex_);
   // content_stale.cc
+  bool GoStale(const std::shared_ptr<BaseFile>& base, const char* why)
+      EXCLUDES(log_mutex_, mutex_);
   void SetLogAside() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<bool> FindUnlinked() EXCLUDES(log_mutex_, mutex_);
   // content_replay.cc
@@ -306,6 +308,7 @@ class ContentImpl final : public Content,
 
   mutable Mutex log_mutex_;
   std::unique_ptr<RedoLog> redo_ GUARDED_BY(log_mutex_);        // null: no log
+  bool log_has_prefix_ GUARDED_BY(log_mutex_) = false;  // its base grows behind a cut
   uint64_t base_ino_ GUARDED_BY(log_mutex_) = 0;                // that redo_ is for
   uint64_t logged_change_count_ GUARDED_BY(log_mutex_) = 0;     // as of the last commit
   uint64_t logged_plain_bytes_ GUARDED_BY(log_mutex_) = 0;      // likewise

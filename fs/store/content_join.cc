@@ -95,6 +95,7 @@ Result<void> ContentImpl::CutForJoin(BaseFile& base, uint64_t from) {
   if (!prefix) return Fail(prefix.error());
   redo_->Add(LogRecordType::kPrefix, 0, EncodeLogIdentity(*prefix));
   GZIPFS_TRY(redo_->Commit());
+  log_has_prefix_ = true;
   GZIPFS_TRY(base.CutAt(from));
   MutexLock lock(mutex_);
   base_plain_ = base_limit_ = from;
@@ -124,9 +125,11 @@ Result<void> ContentImpl::JoinMembers(uint64_t from) {
     plain_end = plain_bytes_;
   }
   Result<void> done = AppendAll(plain_end);
-  if (done) done = store_.ops().SyncData(base->fd());
+  const Result<void> synced = done ? store_.ops().SyncData(base->fd()) : done;
   {
     MutexLock lock(mutex_);
+    if (done && !synced) sticky_error_ = synced.error();
+    done = synced;
     // With the log still there, a checkpoint is the way back.
     if (!done) mode_ = Mode::kLogged;
     if (!done || mode_ != Mode::kAppend) return done;

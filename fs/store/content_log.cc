@@ -127,6 +127,7 @@ Result<bool> ContentImpl::StartLog() {
   }
   if (!log) return Fail(log.error());
   redo_ = std::move(*log);
+  log_has_prefix_ = false;
   base_ino_ = identity->ino;
   store_.logs().Add(base_ino_);
   logged_change_count_ = 0;
@@ -162,12 +163,21 @@ Result<void> ContentImpl::DropLog() {
 
 Result<void> ContentImpl::CommitToLog() {
   LogBatch batch;
+  std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
     batch = CaptureBatch(unlogged_);
+    base = base_;
   }
   const bool is_first = redo_->committed_bytes() == 0;
-  const Result<void> done = WriteBatch(*redo_, batch);
+  Result<void> done;
+  if (log_has_prefix_) {
+    // What was appended while its members were joined is in the base alone.
+    done = store_.ops().SyncData(base->fd());
+    MutexLock lock(mutex_);
+    if (!done) sticky_error_ = done.error();
+  }
+  if (done) done = WriteBatch(*redo_, batch);
   if (done) {
     logged_change_count_ = batch.change_count;
     logged_plain_bytes_ = batch.plain_bytes;
@@ -306,6 +316,7 @@ Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base
   base_ino_ = base_ino;
   store_.logs().Add(base_ino_);
   redo_ = std::move(next);
+  log_has_prefix_ = false;
   logged_change_count_ = batch.change_count;
   logged_plain_bytes_ = batch.plain_bytes;
   logged_mtime_ = batch.mtime;

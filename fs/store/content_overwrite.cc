@@ -87,7 +87,7 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     return announced;
   }
   ExclusiveLock base_lock(base_lock_);
-  const BaseWatch::OwnChange change(snapshot.base->watch());
+  const BaseWatch::OwnChange change(*snapshot.base->watch(), base_fd);
   const Result<bool> copied =
       CopyImage(image.get(), base_fd, static_cast<uint64_t>(old_base->st_size));
   if (copied && !*copied) {
@@ -96,7 +96,7 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     return Fail(ENOSPC);
   }
   Result<std::unique_ptr<BaseFile>> base = Fail(EIO);
-  if (copied) base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn);
+  if (copied) base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn, snapshot.base->watch());
   if (!base) {
     return ReadFromImage(snapshot, std::move(image), image_name,
                          copied ? base.error() : copied.error());

@@ -74,6 +74,7 @@ Result<void> ContentImpl::LoadLog(const LogSummary& summary, UniqueFd log_fd,
     auto log = RedoLog::Resume(ops, store_.log_dir_fd(), log_name, std::move(log_fd),
                                summary.header, summary.committed_bytes, summary.last_sequence);
     if (log) redo_ = std::move(*log);
+    log_has_prefix_ = summary.prefix.has_value();
     base_ino_ = summary.header.base.ino;
     if (!log) replayed = Fail(log.error());
   }

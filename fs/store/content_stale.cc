@@ -27,6 +27,24 @@ void ContentImpl::SetLogAside() {
   unlogged_cut_ = kNoCut;
 }
 
+// For good, if `base` is still the content's. Whoever comes later waits until the log
+// is out of the way: then the file may be opened anew, and get another one.
+bool ContentImpl::GoStale(const std::shared_ptr<BaseFile>& base, const char* why) {
+  MutexLock log_lock(log_mutex_);
+  bool loses_bytes = false;
+  {
+    MutexLock lock(mutex_);
+    if (base != base_) return false;
+    if (std::exchange(is_stale_, true)) return true;
+    loses_bytes = !blocks_.empty();
+    if (!sticky_error_) sticky_error_ = std::error_code(ESTALE, std::system_category());
+  }
+  spdlog::error("{}: {}; those who have it open get ESTALE{}", place_.Describe(), why,
+                loses_bytes ? ", and what they wrote and was not stored yet is lost" : "");
+  SetLogAside();
+  return true;
+}
+
 Result<void> ContentImpl::CheckBase() {
   std::shared_ptr<BaseFile> base;
   {
@@ -34,21 +52,22 @@ Result<void> ContentImpl::CheckBase() {
     base = base_;
   }
   const Result<void> unchanged = base->CheckUnchanged();
-  if (!base->watch().is_changed()) return unchanged;
-  bool loses_bytes = false;
+  if (!base->watch()->is_changed()) return unchanged;
+  const bool is_stale = GoStale(base, "changed behind the mount while it was open");
+  return is_stale ? unchanged : Result<void>();
+}
+
+Result<void> ContentImpl::CheckFit() {
+  GZIPFS_TRY(CheckBase());
+  std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
-    if (is_stale_) return unchanged;
-    is_stale_ = true;
-    loses_bytes = !blocks_.empty();
-    if (!sticky_error_) sticky_error_ = std::error_code(ESTALE, std::system_category());
+    if (is_stale_) return Fail(ESTALE);
+    base = base_;
   }
-  spdlog::error("{}: changed behind the mount while it was open; those who have it open get "
-                "ESTALE{}", place_.Describe(),
-                loses_bytes ? ", and what they wrote and was not stored yet is lost" : "");
-  MutexLock log_lock(log_mutex_);
-  SetLogAside();
-  return unchanged;
+  const bool is_stale =
+      base->has_wrong_size() && GoStale(base, "its tail told a wrong size when it was opened");
+  return is_stale ? Fail(ESTALE) : Result<void>();
 }
 
 // Nobody can open a base without a name again: there is nothing to settle.

@@ -49,6 +49,26 @@ bool IsZeros(std::span<const std::byte> bytes) {
                      [](std::byte byte) { return byte == std::byte{0}; });
 }
 
+// Zeros at the front may be the first page of a file of ours, or of one that is no
+// gzip file at all.
+Result<std::optional<uint64_t>> JudgeBeginning(const ByteSource& base) {
+  const Result<std::optional<TailSummary>> tail = ReadTailSummary(base, base.Size());
+  if (!tail) return Fail(tail.error());
+  if (*tail) return 0;
+  const Result<bool> has_members = HasMembersBehind(base, 0);
+  if (!has_members) return Fail(has_members.error());
+  return *has_members ? std::optional<uint64_t>(0) : std::nullopt;
+}
+
+// Whether the file begins with a member that is not in our form.
+Result<bool> BeginsForeign(const ByteSource& base) {
+  std::byte bytes[kLargeHeaderBytes];
+  const Result<size_t> count = base.ReadAt(0, bytes);
+  if (!count) return Fail(count.error());
+  const Result<MemberHeader> header = ParseMemberHeader(std::span(bytes).first(*count));
+  return header && !header->profile;
+}
+
 // What stands at `file_offset` is no member, or cannot be decoded: lost, if it begins
 // with zeros, or a sector in it, or the part of one, holds nothing else.
 Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offset) {
@@ -56,7 +76,9 @@ Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offs
   Result<size_t> count = base.ReadAt(file_offset, bytes);
   if (!count) return Fail(count.error());
   bytes.resize(*count);
-  if (*count >= kFewZeros && IsZeros(std::span(bytes).first(kFewZeros))) return file_offset;
+  const bool begins_lost = *count >= kFewZeros && IsZeros(std::span(bytes).first(kFewZeros));
+  if (begins_lost && file_offset == 0) return JudgeBeginning(base);
+  if (begins_lost) return file_offset;
   // Half a header of ours may look like a whole one of somebody else's.
   const Result<MemberHeader> header = ParseMemberHeader(bytes);
   if (header && header->profile) {
@@ -101,7 +123,11 @@ Result<const MemberInfo*> FindUndecodable(Store& store, const ByteSource& base,
 
 Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& base,
                                               uint64_t search_bytes) {
+  const Result<bool> is_foreign = BeginsForeign(base);
+  if (!is_foreign) return Fail(is_foreign.error());
+  if (*is_foreign) return std::nullopt;
   const Result<Place> start = FindSearchStart(base, search_bytes);
+  if (!start && start.error().category() == DataErrorCategory()) return std::nullopt;
   if (!start) return Fail(start.error());
   MemberScanner scanner(base, start->file_offset, start->plain_offset, base.Size());
   for (bool at_end = false; !at_end;) {

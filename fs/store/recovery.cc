@@ -48,7 +48,6 @@ class Recovery {
   Result<void> HandleReplaced(const FoundLog& log);
   Result<void> HandleOverwritten(const FoundLog& log);
   Result<void> CopyImage(const FoundLog& log, const RecoveryPlace& place);
-  Result<void> CutToPrefix(const LogSummary& summary, int fd);
   Result<void> Apply(const FoundLog& log, RecoveryPlace& place);
   Result<void> Remove(const std::string& name);
   Result<void> Quarantine(const FoundLog& log, const std::string& why);
@@ -57,7 +56,7 @@ class Recovery {
   Result<bool> IsBaseAt(const RecoveryPlace& place, const LogSummary& summary);
   Result<void> CompleteEnds();
   Result<void> CompleteEnd(RecoveryPlace& place);
-  Result<void> CutLostPages(const RecoveryPlace& place, int fd);
+  void CutLostPages(const RecoveryPlace& place, int fd, uint64_t durable_bytes);
   Result<void> RemoveImages();
 
   Store& store_;
@@ -250,17 +249,6 @@ Result<void> Recovery::HandleOverwritten(const FoundLog& log) {
   return Handle(Look(log.name, log.ino));
 }
 
-// Of a base that was being joined, what came behind the cut is in the log, too, and
-// may have lost pages.
-Result<void> Recovery::CutToPrefix(const LogSummary& summary, int fd) {
-  if (!summary.prefix) return {};
-  const auto identity = IdentityOf(store_.ops(), fd);
-  if (!identity) return Fail(identity.error());
-  if (*identity == summary.header.base) return {};
-  if (identity->stored_bytes <= summary.prefix->stored_bytes) return {};
-  return store_.ops().Truncate(fd, summary.prefix->stored_bytes);
-}
-
 // Opening the file reads its log; settling it brings that into the base.
 Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   store_.logs().Add(log.ino);
@@ -271,8 +259,10 @@ Result<void> Recovery::Apply(const FoundLog& log, RecoveryPlace& place) {
   }
   Result<void> settled;
   auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
-  settled = fd ? CutToPrefix(*log.summary, fd->get()) : Fail(fd.error());
-  if (settled) {
+  if (!fd) settled = Fail(fd.error());
+  if (fd) {
+    // Its base was durable, but for what was appended behind the cut of a join.
+    if (log.summary->prefix) CutLostPages(place, fd->get(), log.summary->prefix->stored_bytes);
     place.Hold(store_.ops(), store_.root_fd());
     auto content = OpenContent(store_, std::move(*fd), true, false, place);
     settled = content ? (*content)->Settle() : Fail(content.error());
@@ -305,7 +295,7 @@ Result<void> Recovery::CompleteEnds() {
 // is no gzip file.
 Result<void> Recovery::CompleteEnd(RecoveryPlace& place) {
   auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
-  if (fd && store_.is_after_power_cut()) GZIPFS_TRY(CutLostPages(place, fd->get()));
+  if (fd) CutLostPages(place, fd->get(), 0);
   const auto before = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
   if (!before) return {};
   const FileSource source(store_.ops(), fd->get(), static_cast<uint64_t>(before->st_size));
@@ -319,28 +309,29 @@ Result<void> Recovery::CompleteEnd(RecoveryPlace& place) {
   return {};
 }
 
-// What is cut off is durable elsewhere before it goes.
-Result<void> Recovery::CutLostPages(const RecoveryPlace& place, int fd) {
+// After a power cut: cuts the base in front of what it has lost, if that is not
+// before `durable_bytes`. What is cut off is durable elsewhere before it goes. What
+// cannot be done is said, and concerns this file alone.
+void Recovery::CutLostPages(const RecoveryPlace& place, int fd, uint64_t durable_bytes) {
+  if (!store_.is_after_power_cut()) return;
   FileOps& ops = store_.ops();
   const auto base = ops.Stat(fd);
-  if (!base) return Fail(base.error());
-  if (IsOlder(base->st_ctim, store_.synced_since())) return {};
-  const FileSource source(ops, fd, static_cast<uint64_t>(base->st_size));
-  const auto lost = FindLostPages(store_, source);
-  if (!lost) return Fail(lost.error());
-  if (!*lost) return {};
-  const auto kept = KeepAside(store_, fd, **lost, source.Size(), place.path());
-  if (!kept) {
-    watcher_.say(fmt::format("{} lost pages in a power cut, and stays damaged: what is behind them "
-                             "cannot be kept aside: {}", place.path(), kept.error().message()));
-    return {};
+  if (base && IsOlder(base->st_ctim, store_.synced_since())) return;
+  const FileSource source(ops, fd, base ? static_cast<uint64_t>(base->st_size) : 0);
+  const auto lost = base ? FindLostPages(store_, source) : Fail(base.error());
+  if (lost && (!*lost || **lost < durable_bytes)) return;
+  const auto kept = lost ? KeepAside(store_, fd, **lost, source.Size(), place.path())
+                         : Result<std::string>(Fail(lost.error()));
+  Result<void> cut = kept ? ops.Truncate(fd, **lost) : Fail(kept.error());
+  if (cut) cut = ops.SyncData(fd);
+  if (!cut) {
+    watcher_.say(fmt::format("{} may have lost pages in a power cut, and stays as it is: {}",
+                             place.path(), cut.error().message()));
+    return;
   }
-  GZIPFS_TRY(ops.Truncate(fd, **lost));
-  GZIPFS_TRY(ops.SyncData(fd));
   ++report_.cut;
   watcher_.say(fmt::format("{} lost pages in a power cut that were never synced: cut in front of "
                            "them; what was behind is kept as {}", place.path(), *kept));
-  return {};
 }
 
 Result<void> Recovery::RemoveImages() {

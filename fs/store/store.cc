@@ -56,10 +56,13 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
 }
 
 Store::~Store() {
-  sync_marker_.reset();
   budget_.SetRelief(nullptr);
   const std::string text = StoreLockText{}.Encode();
-  if (is_signed_) (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  // What was not recovered is left to the next one.
+  const bool is_in_order = !unclean_since_ || is_recovered_;
+  if (is_signed_ && is_in_order) {
+    (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
+  }
 }
 
 tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& path,
@@ -160,6 +163,8 @@ tl::expected<void, StoreError> Store::SignLock(const std::string& path) {
         ops_.OpenAt(private_fd_.get(), kSyncedName, O_CREAT | O_RDWR | O_NOFOLLOW, 0600);
     if (mark) {
       sync_marker_ = std::make_unique<SyncMarker>(ops_, private_fd_.get(), std::move(*mark));
+      // Until all is recovered the mark tells where to begin.
+      if (!unclean_since_) sync_marker_->Start();
     }
     return {};
   }
@@ -172,6 +177,8 @@ void Store::NoteRecovered() {
   const std::string text = StoreLockText{getpid(), BootId()}.Encode();
   const Result<void> written = ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
   if (written) (void)ops_.SyncData(lock_fd_.get());
+  is_recovered_ = written.has_value();
+  if (is_recovered_ && sync_marker_) sync_marker_->Start();
 }
 
 void Store::NoteUnsettled(bool is_lost) {

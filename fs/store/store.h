@@ -17,6 +17,7 @@
 #include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
 #include "fs/store/sync_marker.h"
+#include "fs/store/tail_doubts.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/unique_fd.h"
 
@@ -94,6 +95,7 @@ class Store {
   DirtyBudget& budget() { return budget_; }
   ReliefList& relief() { return relief_; }
   LogTable& logs() { return logs_; }
+  TailDoubts& tail_doubts() { return tail_doubts_; }
   Checkpointer& checkpointer() { return checkpointer_; }
   // Some base file was written to.
   void NoteBaseWrite() {
@@ -144,6 +146,7 @@ class Store {
   bool was_left_unsettled_ = false;
   bool is_signed_ = false;  // the lock file has our number
   bool is_after_power_cut_ = false;
+  bool is_recovered_ = false;
   std::optional<timespec> unclean_since_;
   std::optional<timespec> synced_since_;
   Profile profile_ = Profile::kBgzf;
@@ -156,10 +159,11 @@ class Store {
   DirtyBudget budget_;
   ReliefList relief_;
   LogTable logs_;
+  TailDoubts tail_doubts_;
   CodecPool pool_;
   // Last: their threads use all of the above.
-  Checkpointer checkpointer_;
   std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only
+  Checkpointer checkpointer_;
 };
 
 }  // namespace gzipfs

@@ -1,6 +1,8 @@
 // One thread, asleep until something is written and then for the interval.
 #include "fs/store/sync_marker.h"
 
+#include <system_error>
+
 #include "fs/sys/at.h"
 
 namespace gzipfs {
@@ -17,10 +19,12 @@ SyncMarker::~SyncMarker() {
 }
 
 void SyncMarker::NoteWrite() {
-  if (is_noted_.exchange(true)) return;
-  {
+  if (!is_started_ || is_noted_.exchange(true)) return;
+  try {
     MutexLock lock(mutex_);
     if (!thread_.joinable() && !is_stopping_) thread_ = std::thread([this] { Work(); });
+  } catch (const std::system_error&) {
+    is_noted_ = false;  // no thread to be had: the mark stays, and recovery looks at more
   }
   changed_.NotifyOne();
 }
@@ -39,7 +43,8 @@ void SyncMarker::Work() {
       if (is_stopping_) return;
     }
     is_noted_ = false;  // what is written from here on may come too late
-    const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, FileClockNow()};
+    timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, FileClockNow()};
+    times[1].tv_sec -= kSyncMarkMargin;
     if (SyncFilesystem(dir_fd_)) (void)ops_.SetTimes(mark_fd_.get(), times);
   }
 }

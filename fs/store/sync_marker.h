@@ -13,10 +13,13 @@ namespace gzipfs {
 
 // syncfs(2) writes everything of the filesystem, that of others too: not often.
 inline constexpr std::chrono::minutes kSyncMarkInterval{5};
+// A file's change time is that of the beginning of a write, which may take a while:
+// the mark is that much older than the sync.
+inline constexpr time_t kSyncMarkMargin = 60;  // seconds
 
 // While files are written to, syncs the filesystem of directory `dir_fd`, which
 // outlives it, once in a while, and then sets the modification time of the file
-// behind `mark_fd` to when it began. Errors are not
+// behind `mark_fd` to kSyncMarkMargin before it began. Errors are not
 // told: the mark stays where it is. Thread-safe; its thread begins with the first
 // write.
 class SyncMarker {
@@ -28,6 +31,8 @@ class SyncMarker {
   SyncMarker(const SyncMarker&) = delete;
   SyncMarker& operator=(const SyncMarker&) = delete;
 
+  // Nothing is marked before. At most once, before any other thread uses it.
+  void Start() { is_started_ = true; }
   // Something is being written. Cheap.
   void NoteWrite() EXCLUDES(mutex_);
 
@@ -38,6 +43,7 @@ class SyncMarker {
   const int dir_fd_;
   const UniqueFd mark_fd_;
   const std::chrono::milliseconds interval_;
+  std::atomic<bool> is_started_{false};
   std::atomic<bool> is_noted_{false};
   Mutex mutex_;
   CondVar changed_;

@@ -80,7 +80,7 @@ Result<bool> InodePlace::TryAt(
 bool InodePlace::HasName() {
   // Who takes the last name away holds it until the table knows.
   const MutexLock place_lock(inode_->place_mutex);
-  return names_.inodes().PlaceOf(inode_) || names_.inodes().WasDisowned(inode_);
+  return !names_.inodes().WasUnlinked(inode_);
 }
 
 std::string InodePlace::Describe() const {

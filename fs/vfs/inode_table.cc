@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "fs/sys/at.h"
+
 namespace gzipfs {
 namespace {
 
@@ -105,6 +107,7 @@ InodeRef InodeTable::EnterInode(Inode* inode, const BaseKey& key, const InodeRef
   if (inode == nullptr) inode = Make(key);
   InodeRef result = RefTo(inode);
   ++inode->lookup_count_;
+  inode->looked_up_ns_ = Nanoseconds(FileClockNow());
   AddAlias(inode, parent.get(), store_name, garbage);
   return result;
 }
@@ -132,6 +135,13 @@ bool InodeTable::ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base)
   }
   Detach(inode);
   return true;
+}
+
+bool InodeTable::WasJustLookedUp(const InodeRef& inode) {
+  constexpr int64_t kMoment = 20'000'000;  // ns; a lookup and the open that follows it
+  const int64_t now = Nanoseconds(FileClockNow());
+  const MutexLock lock(mutex_);
+  return now - inode->looked_up_ns_ < kMoment;
 }
 
 bool InodeTable::IsOpen(const InodeRef& inode) {

@@ -67,6 +67,8 @@ class InodeTable {
   // our own can have been the reason, the inode makes way for a new one: the
   // kernel would keep its old size and pages. True when it did.
   bool ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base) EXCLUDES(mutex_);
+  // Whether the kernel has looked the inode up within the last moments.
+  bool WasJustLookedUp(const InodeRef& inode) EXCLUDES(mutex_);
   // Whether an open file stands for the inode, or is about to.
   bool IsOpen(const InodeRef& inode) EXCLUDES(mutex_);
   // The inode makes way for a new one, in any case: what the kernel knows of it
@@ -92,8 +94,8 @@ class InodeTable {
   // look may have been at the base before.
   void DisownPlace(const InodeRef& inode, const StorePlace& place, uint32_t as_of)
       EXCLUDES(mutex_);
-  // Whether a name was ever disowned.
-  bool WasDisowned(const InodeRef& inode) EXCLUDES(mutex_);
+  // Whether the last name was removed through the mount.
+  bool WasUnlinked(const InodeRef& inode) EXCLUDES(mutex_);
   // The inode no longer has that name.
   void RemovePlace(const InodeRef& inode, const InodeRef& parent, std::string_view store_name)
       EXCLUDES(mutex_);

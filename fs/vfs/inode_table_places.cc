@@ -70,13 +70,12 @@ void InodeTable::DisownPlace(const InodeRef& inode, const StorePlace& place, uin
   Garbage garbage;
   const MutexLock lock(mutex_);
   if (inode->rekey_count_ != as_of) return;
-  inode->was_disowned_ = true;
   RemoveAlias(inode.get(), place.parent.get(), place.store_name, garbage);
 }
 
-bool InodeTable::WasDisowned(const InodeRef& inode) {
+bool InodeTable::WasUnlinked(const InodeRef& inode) {
   const MutexLock lock(mutex_);
-  return inode->was_disowned_;
+  return inode->was_unlinked_;
 }
 
 void InodeTable::RemovePlace(const InodeRef& inode, const InodeRef& parent,
@@ -91,7 +90,9 @@ void InodeTable::NameRemoved(const InodeRef& inode, const InodeRef& parent,
   Garbage garbage;
   const MutexLock lock(mutex_);
   RemoveAlias(inode.get(), parent.get(), store_name, garbage);
-  if (is_last_link) Detach(inode.get());
+  if (!is_last_link) return;
+  inode->was_unlinked_ = true;
+  Detach(inode.get());
 }
 
 void InodeTable::Pin(const InodeRef& inode, UniqueFd fd) {

@@ -73,6 +73,7 @@ class OpenFile {
   std::shared_ptr<Content> content_ GUARDED_BY(mutex_);
   std::shared_ptr<const UniqueFd> raw_fd_ GUARDED_BY(mutex_);
   bool is_writable_ GUARDED_BY(mutex_) = false;
+  BaseStamp opened_stamp_ GUARDED_BY(mutex_);  // the base's, when it was opened
 };
 
 // Counts as a user of an OpenFile. When the last one goes, the file is closed,

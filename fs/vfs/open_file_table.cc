@@ -42,9 +42,8 @@ Result<OpenedFile> OpenFileTable::Open(const InodeRef& inode, bool wants_write) 
     return Fail(base.error());
   }
   const bool keeps_pages = base->keeps_pages;
-  const bool has_other_size = base->has_other_size;
   FinishOpen(joined->file, std::move(*base));
-  return OpenedFile{OpenFileRef(this, joined->file), keeps_pages, has_other_size};
+  return OpenedFile{OpenFileRef(this, joined->file), keeps_pages};
 }
 
 Result<OpenFileRef> OpenFileTable::OpenNew(const InodeRef& inode, UniqueFd fd) {
@@ -117,7 +116,20 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool w
     }
   }
   if (!fd) return Fail(fd.error());
-  return OpenBaseWith(file, std::move(*fd), is_writable, false);
+  auto opened = OpenBaseWith(file, std::move(*fd), is_writable, false);
+  if (!opened || opened->keeps_pages || !MustBeLookedUp(file, wants_write)) return opened;
+  names_.inodes().Displace(file.inode_);
+  return Fail(ESTALE);
+}
+
+// Of a file that was changed behind the mount the kernel would keep the size, and
+// writes would go to the old end: it looks the name up once more, and finds a new
+// inode. Who only reads gets the size of a moment ago, or he would look it up for ever
+// while somebody else appends to it.
+bool OpenFileTable::MustBeLookedUp(const OpenFile& file, bool wants_write) {
+  const bool is_open_already = file.content() || file.raw_fd();
+  if (!writeback_ || is_open_already) return false;
+  return wants_write || !names_.inodes().WasJustLookedUp(file.inode_);
 }
 
 Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, UniqueFd fd,
@@ -131,7 +143,8 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, Un
   OpenedBase opened{.content = nullptr,
                     .raw_fd = nullptr,
                     .is_writable = is_writable,
-                    .keeps_pages = names_.inodes().MayKeepPages(file.inode_, *base)};
+                    .keeps_pages = names_.inodes().MayKeepPages(file.inode_, *base),
+                    .stamp = StampOf(*base)};
   if (!file.is_gzip()) {
     opened.raw_fd = std::make_shared<const UniqueFd>(std::move(fd));
     return opened;
@@ -140,7 +153,10 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, Un
       OpenContent(names_.store(), std::move(fd), is_writable, is_new, file.place_);
   if (!content) return Fail(content.error());
   const auto told_bytes = names_.inodes().KnownPlainBytes(file.inode_, *base);
-  opened.has_other_size = !is_new && told_bytes && *told_bytes != (*content)->plain_bytes();
+  if (!is_new && told_bytes && *told_bytes != (*content)->plain_bytes()) {
+    names_.inodes().Displace(file.inode_);
+    return Fail(ESTALE);
+  }
   opened.content = std::move(*content);
   return opened;
 }
@@ -151,6 +167,7 @@ void OpenFileTable::FinishOpen(const FilePtr& file, OpenedBase base) {
     file->content_.swap(base.content);
     file->raw_fd_.swap(base.raw_fd);
     file->is_writable_ = base.is_writable;
+    file->opened_stamp_ = base.stamp;
   }
   {
     const MutexLock lock(mutex_);
@@ -231,6 +248,16 @@ bool OpenFileTable::SettleUnused(const FilePtr& file) {
   return true;
 }
 
+// While it was open; nobody may have asked.
+bool OpenFileTable::WasChangedOutside(const OpenFile& file, const struct stat& base) {
+  if (const auto content = file.content()) {
+    const Result<void> fits = content->CheckFit();
+    return !fits && ErrnoOf(fits.error()) == ESTALE;
+  }
+  const MutexLock lock(file.mutex_);
+  return file.change_time_ns() == 0 && !HaveSameContents(file.opened_stamp_, StampOf(base));
+}
+
 // Removes the file if nobody has come since `open_count` was read.
 void OpenFileTable::Drop(const FilePtr& file, uint64_t open_count, bool is_in_doubt) {
   const auto content = file->content();
@@ -238,6 +265,11 @@ void OpenFileTable::Drop(const FilePtr& file, uint64_t open_count, bool is_in_do
   // Nothing of it may reach the base when somebody opens that anew.
   if (content && is_in_doubt) content->Abandon();
   const auto base = content ? content->StatBase() : names_.store().ops().Stat(raw_fd->get());
+  // After that: what is changed from here on does not have these attributes.
+  if (base && !is_in_doubt && WasChangedOutside(*file, *base)) {
+    names_.inodes().Displace(file->inode_);
+    is_in_doubt = true;
+  }
   const uint64_t plain_bytes = content ? content->plain_bytes() : base ? base->st_size : 0;
   const MutexLock lock(mutex_);
   if (file->user_count_ > 0 || file->is_queued_ || file->open_count_ != open_count) return;

@@ -14,8 +14,6 @@ namespace gzipfs {
 struct OpenedFile {
   OpenFileRef file;
   bool keeps_pages;  // what the kernel has cached of it is still right
-  // The plain size is not the one that was told before: the tail lied.
-  bool has_other_size = false;
 };
 
 // One OpenFile for each inode, joined by every handle. Thread-safe. Opening,
@@ -24,6 +22,8 @@ struct OpenedFile {
 class OpenFileTable {
  public:
   explicit OpenFileTable(NameSpace& names);
+  // Whether the kernel keeps the sizes of files. Before the first Open.
+  void UseWriteback(bool writeback) { writeback_ = writeback; }
   // Every OpenFileRef is gone before.
   ~OpenFileTable() = default;
   OpenFileTable(const OpenFileTable&) = delete;
@@ -56,7 +56,7 @@ class OpenFileTable {
     std::shared_ptr<const UniqueFd> raw_fd;
     bool is_writable;
     bool keeps_pages;
-    bool has_other_size = false;
+    BaseStamp stamp;
   };
 
   // The joined file, or one that the caller has to open (and then to give to
@@ -70,15 +70,18 @@ class OpenFileTable {
   Result<OpenedBase> OpenBase(OpenFile& file, bool wants_write) EXCLUDES(mutex_);
   Result<OpenedBase> OpenBaseWith(OpenFile& file, UniqueFd fd, bool is_writable, bool is_new)
       EXCLUDES(mutex_);
+  bool MustBeLookedUp(const OpenFile& file, bool wants_write) EXCLUDES(mutex_);
   void FinishOpen(const FilePtr& file, OpenedBase base) EXCLUDES(mutex_);
   void CancelOpen(const FilePtr& file) EXCLUDES(mutex_);
 
   void Release(const FilePtr& file) EXCLUDES(mutex_);
   void CloseUnused(const FilePtr& file) EXCLUDES(mutex_);
+  static bool WasChangedOutside(const OpenFile& file, const struct stat& base);
   void Drop(const FilePtr& file, uint64_t open_count, bool is_in_doubt) EXCLUDES(mutex_);
   bool SettleUnused(const FilePtr& file) EXCLUDES(mutex_);
 
   NameSpace& names_;
+  bool writeback_ = true;
 
   mutable Mutex mutex_;
   CondVar changed_;  // a file was opened, or could not be

@@ -21,16 +21,13 @@ Result<Opened> Vfs::Open(const Caller& caller, NodeId id, int flags) {
   if (!opened) return Fail(opened.error());
   // The kernel keeps the size and, for those who have it open, the pages of an
   // inode: what is another file by now needs another one. It looks it up again.
-  if (opened->has_other_size || !opened->keeps_pages) {
-    inodes().Displace(*inode);
-    return Fail(ESTALE);
-  }
   if (DisplaceIfStale(*inode)) return Fail(ESTALE);
   if (!HasItsPlace(*inode)) return Fail(ESTALE);
   if ((flags & O_TRUNC) != 0) {
     GZIPFS_TRY(Truncate(*opened->file, 0));
     GZIPFS_TRY(DropSetIds(caller, *opened->file));
   }
+  if (!opened->keeps_pages && !writeback_) tell_attr_changed_(id);
   return MakeHandle(std::move(*opened), flags);
 }
 

@@ -70,8 +70,8 @@ bool Vfs::DisplaceIfStale(const InodeRef& inode) {
   const auto file = files_.Find(inode);
   const auto content = file ? file->content() : nullptr;
   if (!content) return false;
-  const Result<void> fits = content->CheckBase();
-  const bool is_stale = (!fits && fits.error().value() == ESTALE) || content->HasWrongSize();
+  const Result<void> fits = content->CheckFit();
+  const bool is_stale = !fits && fits.error().value() == ESTALE;
   if (is_stale) inodes().Displace(inode);
   return is_stale;
 }

@@ -81,7 +81,10 @@ class Vfs {
 
   // The kernel keeps size and times of files it writes back. Called before
   // the first operation.
-  void UseWriteback(bool writeback) { writeback_ = writeback; }
+  void UseWriteback(bool writeback) {
+    writeback_ = writeback;
+    files_.UseWriteback(writeback);
+  }
 
   // Who is told, with no lock held, of an inode whose attributes changed by
   // something that the kernel does not expect to change them.

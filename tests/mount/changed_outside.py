@@ -5,7 +5,9 @@ import gzip
 import os
 import random
 import shutil
+import subprocess
 import sys
+import threading
 
 MOUNT, STORE = sys.argv[1:3]
 BLOCK = 65536
@@ -164,12 +166,85 @@ def closed(other_gz):
     is_gone("closed")
 
 
+def unlooked(_):
+    """Changed while it is open, and closed before anybody looks at it again."""
+    for plain in (NEW, NEW[:-5]):  # of the same size, and of another
+        fd = make("unlooked")
+        check("unlooked: before", os.pread(fd, 100, 0) == OLD[:100])
+        with open(in_store("unlooked"), "wb") as base:
+            base.write(gzip.compress(plain))
+        close(fd)
+        is_now("unlooked", plain)
+        os.unlink(in_mount("unlooked"))
+
+
+def at_once(_):
+    """Several open a file that was changed while it was closed: all have the same one."""
+    os.close(make("at_once"))
+    for round_number in range(20):
+        with open(in_store("at_once"), "wb") as base:
+            base.write(gzip.compress(NEW[:BLOCK + round_number]))
+        fds = []
+        threads = [threading.Thread(target=lambda: fds.append(
+            os.open(in_mount("at_once"), os.O_RDWR))) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        check("at_once: not opened", len(fds) == 6)
+        for number, fd in enumerate(fds):
+            os.pwrite(fd, b"%d" % number, number)
+            os.fsync(fd)
+        for fd in fds:
+            check("at_once: handles of two files", os.pread(fd, 6, 0) == b"012345")
+            os.close(fd)
+    is_now("at_once", b"012345" + NEW[6:BLOCK + 19])
+
+
+def linked(_):
+    """Times are set while a file of two names, which keeps its inode, is settled."""
+    fd = make("linked")
+    os.link(in_mount("linked"), in_mount("another"))
+    stop = threading.Event()
+
+    def set_times():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            os.utime(in_mount("another"), ns=(number, 10**18 + number))
+
+    thread = threading.Thread(target=set_times)
+    thread.start()
+    for number in range(12):
+        os.pwrite(fd, b"linked", number * BLOCK)
+        os.fsync(fd)
+        subprocess.run([os.environ["GZIPFS"], "sync", MOUNT], check=True)
+    stop.set()
+    thread.join()
+    check("linked: contents", os.pread(fd, 6, 11 * BLOCK) == b"linked")
+    os.close(fd)
+
+
+def removed_here(_):
+    """What is removed through the mount is not removed by others."""
+    for number in range(100):
+        fd = make("mine", OLD[:BLOCK])
+        os.pwrite(fd, b"edit", 10)
+        os.fsync(fd)
+        opener = threading.Thread(target=lambda: os.path.exists(in_mount("mine")))
+        opener.start()
+        os.unlink(in_mount("mine"))
+        opener.join()
+        os.close(fd)
+
+
 def main():
     other = make("other")
     other_gz = os.path.join(STORE, "..", "other.gz")
     with open(other_gz, "wb") as file:
         file.write(gzip.compress(NEW))
-    for case in (appended, rewritten, cut, edited, replaced, deleted, closed):
+    for case in (appended, rewritten, cut, edited, replaced, deleted, closed, unlooked, at_once,
+                 linked, removed_here):
         case(other_gz)
         os.pwrite(other, case.__name__.encode(), 7 * BLOCK)
         os.fsync(other)

@@ -14,6 +14,7 @@ for caching in writeback nowriteback; do
     'replaced.gz: removed or replaced behind the mount while it was open'; do
     grep -q "$said" "$scratch/log" || fail "$caching: the log does not say '$said'"
   done
+  ! grep -E 'linked.gz: |another.gz: |mine.gz: ' "$scratch/log" || fail "$caching: no change from outside"
   ! grep -q 'other.gz: ' "$scratch/log" || fail "$caching: the log names a file that was left alone"
   find "$store/.gzipfs/quarantine" -name '*.log.*' | grep -q . || fail "$caching: no log was kept"
   unmount_store

@@ -22,7 +22,7 @@ class BaseWatchTest : public ::testing::Test {
     const timespec times[2] = {{0, UTIME_OMIT}, {seconds, 500}};
     ASSERT_EQ(::futimens(fd_.get(), times), 0);
   }
-  BaseWatch Watch() { return BaseWatch(ops_, fd_.get(), *ops_.Stat(fd_.get())); }
+  BaseWatch Watch() { return BaseWatch(ops_, *ops_.Stat(fd_.get())); }
 
   test::TempDir dir_;
   test::FaultOps ops_;
@@ -32,32 +32,32 @@ class BaseWatchTest : public ::testing::Test {
 TEST_F(BaseWatchTest, SeesAnotherSizeAndAnotherTimeForGood) {
   BaseWatch by_size = Watch();
   BaseWatch by_time = Watch();
-  EXPECT_TRUE(by_size.Check());
+  EXPECT_TRUE(by_size.Check(fd_.get()));
   ASSERT_EQ(::pwrite(fd_.get(), "x", 1, 8), 1);
   SetTime(1);
-  EXPECT_EQ(by_size.Check().error().value(), ESTALE);
+  EXPECT_EQ(by_size.Check(fd_.get()).error().value(), ESTALE);
   ASSERT_EQ(::ftruncate(fd_.get(), 8), 0);
   SetTime(1);
-  EXPECT_EQ(by_size.Check().error().value(), ESTALE);
+  EXPECT_EQ(by_size.Check(fd_.get()).error().value(), ESTALE);
   EXPECT_TRUE(by_size.is_changed());
 
-  EXPECT_TRUE(by_time.Check());
+  EXPECT_TRUE(by_time.Check(fd_.get()));
   SetTime(2);
-  EXPECT_EQ(by_time.Check().error().value(), ESTALE);
+  EXPECT_EQ(by_time.Check(fd_.get()).error().value(), ESTALE);
 }
 
 TEST_F(BaseWatchTest, OwnChangesAreNone) {
   BaseWatch watch = Watch();
   {
-    const BaseWatch::OwnChange change(watch);
-    const BaseWatch::OwnChange another(watch);
+    const BaseWatch::OwnChange change(watch, fd_.get());
+    const BaseWatch::OwnChange another(watch, fd_.get());
     ASSERT_EQ(::pwrite(fd_.get(), "more", 4, 8), 4);
-    EXPECT_TRUE(watch.Check());
+    EXPECT_TRUE(watch.Check(fd_.get()));
   }
-  EXPECT_TRUE(watch.Check());
+  EXPECT_TRUE(watch.Check(fd_.get()));
   EXPECT_FALSE(watch.is_changed());
   SetTime(2);
-  EXPECT_FALSE(watch.Check());
+  EXPECT_FALSE(watch.Check(fd_.get()));
 }
 
 TEST_F(BaseWatchTest, OwnerModeAndLinksAreNone) {
@@ -65,22 +65,22 @@ TEST_F(BaseWatchTest, OwnerModeAndLinksAreNone) {
   ASSERT_EQ(::fchmod(fd_.get(), 0600), 0);
   ASSERT_EQ(::link((dir_ / "file").c_str(), (dir_ / "other").c_str()), 0);
   ASSERT_EQ(::rename((dir_ / "file").c_str(), (dir_ / "third").c_str()), 0);
-  EXPECT_TRUE(watch.Check());
+  EXPECT_TRUE(watch.Check(fd_.get()));
 }
 
 TEST_F(BaseWatchTest, AFailedLookIsAnErrorAndNoChange) {
   BaseWatch watch = Watch();
   ops_.before = [](test::Call call) { return call == test::Call::kStat ? EIO : 0; };
-  EXPECT_EQ(watch.Check().error().value(), EIO);
+  EXPECT_EQ(watch.Check(fd_.get()).error().value(), EIO);
   // After a change of our own that nobody could look at, the next look counts.
   {
-    const BaseWatch::OwnChange change(watch);
+    const BaseWatch::OwnChange change(watch, fd_.get());
     SetTime(3);
   }
   ops_.before = nullptr;
-  EXPECT_TRUE(watch.Check());
+  EXPECT_TRUE(watch.Check(fd_.get()));
   SetTime(4);
-  EXPECT_FALSE(watch.Check());
+  EXPECT_FALSE(watch.Check(fd_.get()));
 }
 
 }  // namespace

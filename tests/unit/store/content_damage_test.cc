@@ -322,10 +322,10 @@ TEST_F(ContentLies, SizeIsTheOneThatStatTells) {
       const auto told = ReadPlainSize(*store_, fd.get(), test::StatOf(base_path()));
       Open();
       EXPECT_EQ(content_->plain_bytes(), *told);
-      EXPECT_FALSE(content_->HasWrongSize());
+      EXPECT_TRUE(content_->CheckFit());
       (void)TryRead(0, 4000);
-      EXPECT_EQ(content_->HasWrongSize(), i == 0);
       EXPECT_EQ(content_->plain_bytes(), *told);  // somebody counts on it
+      EXPECT_EQ(content_->CheckFit().has_value(), i == 1);
     }
     ExpectText();
   }

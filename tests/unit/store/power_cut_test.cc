@@ -54,12 +54,19 @@ TEST_F(PowerCutTest, ALostBeginningIsFound) {
   Zero(0, 4096);
   EXPECT_EQ(Find(), 0u);
   Zero(0, base_.size() - 100);
-  EXPECT_EQ(Find(), 0u);
+  EXPECT_EQ(Find(), 0u);  // by its tail
+}
+
+TEST_F(PowerCutTest, ZerosThatAreNoGzipFileAreLeftAlone) {
+  base_ = test::Noise(200'000, 9);
+  Zero(0, 4096);
+  EXPECT_EQ(Find(), std::nullopt);
 }
 
 TEST_F(PowerCutTest, ATornEndIsNone) {
   Zero(members_[4].file_offset, base_.size() - members_[4].file_offset);
   EXPECT_EQ(Find(), std::nullopt);
+  base_ = Base();
   base_.resize(members_[4].file_offset + 1000);
   EXPECT_EQ(Find(), std::nullopt);
 }

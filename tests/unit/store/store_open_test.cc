@@ -171,6 +171,7 @@ TEST_F(StoreOpen, TheLockFileTellsHowAProcessEnded) {
     ASSERT_TRUE(store);
     EXPECT_TRUE((*store)->unclean_since());
     EXPECT_EQ((*store)->was_left_unsettled(), is_lost);
+    (*store)->NoteRecovered();
   }
   EXPECT_FALSE(WasLeftUnsettled(dir_.path()));
   test::WriteFile(dir_ / ".gzipfs/lock", test::FromText("4711      \n"));
@@ -227,6 +228,9 @@ TEST_F(StoreOpen, TellsADeadProcessFromADeadMachine) {
     EXPECT_TRUE((*store)->unclean_since());
     EXPECT_TRUE((*store)->is_after_power_cut()) << text;
   }
+  // Who does not recover leaves that to the next one.
+  EXPECT_TRUE((*Open())->is_after_power_cut());
+  (*Open())->NoteRecovered();
   const auto store = Open();
   EXPECT_FALSE((*store)->unclean_since());
   EXPECT_FALSE((*store)->is_after_power_cut());

