@@ -96,7 +96,9 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     return Fail(ENOSPC);
   }
   Result<std::unique_ptr<BaseFile>> base = Fail(EIO);
-  if (copied) base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn, snapshot.base->watch());
+  if (copied) {
+    base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn, snapshot.base->watch());
+  }
   if (!base) {
     return ReadFromImage(snapshot, std::move(image), image_name,
                          copied ? base.error() : copied.error());

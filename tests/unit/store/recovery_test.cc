@@ -137,6 +137,41 @@ TEST_F(RecoveryTest, ACutOfAHardLinkedFileSurvivesEveryFailingCall) {
   EXPECT_TRUE(Gunzipped() == plain_);
 }
 
+// It goes to the base, and is in no log.
+TEST_F(RecoveryTest, WhatIsAppendedWhileMembersAreJoinedIsKept) {
+  Open(true);
+  const Buffer late = test::TextLike(20'000, 8);
+  bool has_appended = false;
+  bool is_cut = false;
+  bool has_overwritten = false;
+  ops_.before = [&](test::Call call) {
+    if (LogCount() == 0) return 0;
+    is_cut = is_cut || call == test::Call::kTruncate;
+    if (call != test::Call::kSyncData) return 0;
+    // The log is synced: somebody appends. The base is, at the end: somebody overwrites.
+    if (!std::exchange(has_appended, true)) {
+      EXPECT_TRUE(content_->WriteAtEnd(late));
+    } else if (is_cut && !std::exchange(has_overwritten, true)) {
+      EXPECT_TRUE(content_->Write(3, test::FromText("X")));
+    }
+    return 0;
+  };
+  for (uint32_t i = 0; !has_overwritten && i < 2000; ++i) {
+    const Buffer line = test::TextLike(300, i);
+    Append(line);
+    test::Append(&plain_, line);
+    Flush();
+  }
+  ASSERT_TRUE(has_overwritten);
+  test::Append(&plain_, late);
+  test::Overwrite(&plain_, 3, test::FromText("X"));
+  ASSERT_TRUE(content_->Sync());
+  ops_.before = nullptr;
+  ASSERT_EQ(LogCount(), 1u);
+  Remount();
+  EXPECT_TRUE(Gunzipped() == plain_);
+}
+
 TEST_F(RecoveryTest, FileThatIsGoneLeavesItsLogInQuarantine) {
   LeaveWithLog();
   files::remove(base_path());
