@@ -1,4 +1,5 @@
-// The waiting loop prefers blocks already on their way out to relief.
+// Who waits is served in turn: were memory given to whoever asks for little, those who
+// ask for more would never have enough, and nobody would see a reason to spill.
 #include "fs/store/dirty_budget.h"
 
 #include <algorithm>
@@ -6,58 +7,79 @@
 
 namespace gzipfs {
 
+bool DirtyBudget::HasRoom(uint64_t bytes, uint64_t turn) const {
+  if (!waiting_.empty() && *waiting_.begin() < turn) return false;
+  return used_bytes_ == 0 || used_bytes_ + bytes <= limit_bytes_;
+}
+
 Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& may_exceed) {
   MutexLock lock(mutex_);
+  const uint64_t turn = next_turn_++;
+  Result<void> room;
+  if (!HasRoom(bytes, turn)) room = AwaitRoom(bytes, turn, may_exceed);
+  if (waiting_.erase(turn) > 0) changed_.NotifyAll();  // it is the next one's turn
+  if (room) used_bytes_ += bytes;
+  return room;
+}
+
+// Blocks already on their way out are preferred to relief.
+Result<void> DirtyBudget::AwaitRoom(uint64_t bytes, uint64_t turn,
+                                    const std::function<bool()>& may_exceed) {
   using Clock = std::chrono::steady_clock;
-  Clock::duration idle{0};  // since something moved, and nobody was settling
+  Clock::duration still{0};  // since something moved, while nothing was on its way
+  Clock::duration idle{0};   // of that, while nobody was settling
   auto last_look = Clock::now();
+  auto last_relief = last_look;
   uint64_t last_granted = granted_count_;
   uint64_t least_used = used_bytes_;
-  bool exceeds = false;
-  while (used_bytes_ > 0 && used_bytes_ + bytes > limit_bytes_) {
+  while (!HasRoom(bytes, turn)) {
     if (may_exceed) {
-      lock.Unlock();
-      exceeds = may_exceed();
-      lock.Lock();
-      if (exceeds) break;
+      mutex_.Unlock();
+      const bool exceeds = may_exceed();
+      mutex_.Lock();
+      if (exceeds) return {};
     }
+    waiting_.insert(turn);
     if (!relief_) {
       changed_.Wait(mutex_);
       continue;
     }
-    if (in_progress_ > 0) {
+    const bool is_still = in_progress_ == 0;
+    const bool is_idle = is_still && settling_ == 0;
+    if (is_still) {
+      (void)changed_.WaitFor(mutex_, kPause);
+    } else {
       changed_.Wait(mutex_);
-      idle = {};
-      last_look = Clock::now();
-      continue;
     }
-    // Somebody else that was woken just now may be on his way to the next
-    // block; only when nothing moves is it time for relief. Being woken is no sign of
-    // that, nor is memory that comes and goes: on a full disk, files are settled and
-    // relieved in vain again and again.
-    const bool was_woken = changed_.WaitFor(mutex_, kPause);
+    // Being woken is no sign that something moves, nor is memory that comes and goes:
+    // on a full disk, files are settled and relieved in vain again and again.
     const auto now = Clock::now();
-    if (std::exchange(last_granted, granted_count_) != granted_count_) idle = {};
-    if (used_bytes_ < least_used) idle = {};
-    least_used = std::min(least_used, used_bytes_);
-    if (settling_ == 0) idle += now - last_look;
+    if (is_still) still += now - last_look;
+    if (is_idle) idle += now - last_look;
     last_look = now;
-    if (was_woken && idle < kPatience) continue;
+    if (std::exchange(last_granted, granted_count_) != granted_count_) still = idle = {};
+    if (used_bytes_ < least_used) still = idle = {};
+    least_used = std::min(least_used, used_bytes_);
+    // Somebody else that was woken just now may be on his way to the next block; only
+    // when nothing moves is it time for relief.
+    if (in_progress_ > 0 || std::min(still, now - last_relief) < kPause) continue;
+    if (HasRoom(bytes, turn)) break;
     std::function<bool()> relief = relief_;
-    lock.Unlock();
+    waiting_.erase(turn);  // that may take long: nobody need wait for it
+    changed_.NotifyAll();
+    mutex_.Unlock();
     const bool relieved = relief();
-    lock.Lock();
-    last_look = Clock::now();
-    if (relieved || in_progress_ > 0) {
+    mutex_.Lock();
+    last_look = last_relief = Clock::now();
+    if (relieved) {
       idle = {};
       continue;
     }
     // What is held belongs to writers between Reserve and their block, or
     // cannot be written anywhere.
-    if (idle >= kPatience) return Fail(ENOSPC);
+    if (idle >= kPatience && !HasRoom(bytes, turn)) return Fail(ENOSPC);
   }
-  used_bytes_ += bytes;
-  if (!exceeds) ++granted_count_;
+  ++granted_count_;
   return {};
 }
 

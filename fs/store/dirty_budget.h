@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 
 #include "codec/base/mutex.h"
 #include "codec/base/result.h"
@@ -18,9 +19,9 @@ class DirtyBudget {
  public:
   explicit DirtyBudget(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
-  // Takes `bytes` from the budget; waits for them. A request above the whole
-  // limit is granted once nothing else is held. ENOSPC when nobody could free
-  // anything for kPatience: the store is full.
+  // Takes `bytes` from the budget; waits for them, behind those who wait
+  // already. A request above the whole limit is granted once nothing else is
+  // held. ENOSPC when nobody could free anything for kPatience: the store is full.
   // `may_exceed`, asked without a lock whenever the caller would wait, lets
   // bytes in that others wait for; the caller sees to it that there are few.
   Result<void> Reserve(uint64_t bytes, const std::function<bool()>& may_exceed = nullptr)
@@ -57,6 +58,9 @@ class DirtyBudget {
  private:
   void BeginSettling() EXCLUDES(mutex_);
   void EndSettling() EXCLUDES(mutex_);
+  bool HasRoom(uint64_t bytes, uint64_t turn) const REQUIRES(mutex_);
+  Result<void> AwaitRoom(uint64_t bytes, uint64_t turn, const std::function<bool()>& may_exceed)
+      REQUIRES(mutex_);
 
   static constexpr std::chrono::milliseconds kPause{10};  // between calls for relief
   static constexpr std::chrono::milliseconds kPatience{2000};
@@ -65,7 +69,9 @@ class DirtyBudget {
   mutable Mutex mutex_;
   CondVar changed_;
   uint64_t used_bytes_ GUARDED_BY(mutex_) = 0;
-  uint64_t granted_count_ GUARDED_BY(mutex_) = 0;  // requests that had room
+  uint64_t next_turn_ GUARDED_BY(mutex_) = 0;
+  std::set<uint64_t> waiting_ GUARDED_BY(mutex_);  // their turns; not those who call for relief
+  uint64_t granted_count_ GUARDED_BY(mutex_) = 0;  // requests that waited until there was room
   uint64_t in_progress_ GUARDED_BY(mutex_) = 0;
   uint64_t settling_ GUARDED_BY(mutex_) = 0;
   std::function<bool()> relief_ GUARDED_BY(mutex_);

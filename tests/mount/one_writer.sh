@@ -35,7 +35,7 @@ refused() {
   done
   same "the store after '$path $*'" "$before" \
     "$(find store ! -name lock -printf '%p %s %T@\n' | sort)"
-  same "the lock" "$first" "$(tr -dc 0-9 <store/.gzipfs/lock)"
+  same "the lock" "$first" "$(head -n 1 store/.gzipfs/lock | tr -dc 0-9)"
   mountpoint -q other && fail "mounted twice"
   same "the first mount" first "$(cat "$plain/file")"
 }
@@ -57,7 +57,7 @@ if [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null; then
   unmount_store
   unshare -m "$GZIPFS" store "$plain" || fail "in a namespace of its own"
   mountpoint -q "$plain" && fail "seen outside"
-  first=$(tr -dc 0-9 <store/.gzipfs/lock)
+  first=$(head -n 1 store/.gzipfs/lock | tr -dc 0-9)
   daemon_pid=$first
   expect 32 "gzipfs: the store $store is already mounted (by process $first)" \
     "$GZIPFS" store other

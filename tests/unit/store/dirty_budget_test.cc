@@ -190,5 +190,45 @@ TEST(DirtyBudget, AFullStoreIsToldWhileOthersTryInVain) {
   budget.SetRelief(nullptr);
 }
 
+// Somebody who always finds the little room he asks for.
+std::jthread MakeBusyWriter(DirtyBudget& budget) {
+  return std::jthread([&budget](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      if (budget.Reserve(100)) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        budget.Release(100);
+      }
+    }
+  });
+}
+
+TEST(DirtyBudget, WhoAsksForMoreIsNotOvertakenForEver) {
+  DirtyBudget budget(1000);
+  std::atomic<int> calls{0};
+  budget.SetRelief([&] {
+    if (calls++ == 0) budget.Release(500);
+    return calls == 1;
+  });
+  ASSERT_TRUE(budget.Reserve(850));
+  const auto begin = std::chrono::steady_clock::now();
+  std::jthread busy = MakeBusyWriter(budget);
+  EXPECT_TRUE(budget.Reserve(300));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  busy.request_stop();
+  busy.join();
+  EXPECT_GE(calls, 1);
+}
+
+TEST(DirtyBudget, WhoAsksForMoreIsToldOfAFullStore) {
+  DirtyBudget budget(1000);
+  budget.SetRelief([] { return false; });
+  ASSERT_TRUE(budget.Reserve(850));
+  std::jthread busy = MakeBusyWriter(budget);
+  EXPECT_FALSE(budget.Reserve(300));
+  busy.request_stop();
+  busy.join();
+  budget.SetRelief(nullptr);
+}
+
 }  // namespace
 }  // namespace gzipfs
