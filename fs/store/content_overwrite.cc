@@ -96,9 +96,8 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
     return Fail(ENOSPC);
   }
   Result<std::unique_ptr<BaseFile>> base = Fail(EIO);
-  if (copied) {
-    base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn, snapshot.base->watch());
-  }
+  const auto& watch = snapshot.base->watch();
+  if (copied) base = BaseFile::Open(store_, std::move(*fd), TailTrust::kOwn, watch);
   if (!base) {
     return ReadFromImage(snapshot, std::move(image), image_name,
                          copied ? base.error() : copied.error());
