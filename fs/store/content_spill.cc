@@ -33,9 +33,11 @@ bool ContentImpl::RelieveByRetrying() {
 // A file in append mode gives its next bytes to the base rather than becoming
 // logged, if that completes a block or empties the file's memory.
 bool ContentImpl::RelieveByAppending() {
+  uint64_t plain_before = 0;
   uint64_t plain_end = 0;
   {
     MutexLock lock(mutex_);
+    plain_before = base_plain_;
     if (mode_ != Mode::kAppend || blocks_.empty() || append_error_) return false;
     const BlockPtr& block = blocks_.begin()->second;
     const uint64_t start = BlockStart(block->index);
@@ -50,9 +52,10 @@ bool ContentImpl::RelieveByAppending() {
                         : start + block->valid.end_byte();
   }
   if (!settle_mutex_.TryLock()) return false;
-  const Result<void> done = AppendUpTo(plain_end);
+  (void)AppendUpTo(plain_end);  // an error is kept for who writes or closes
   settle_mutex_.Unlock();
-  return done.has_value();
+  MutexLock lock(mutex_);
+  return base_plain_ > plain_before;
 }
 
 // Marks what is to be spilled next. Without `takes_unlogged`, blocks that the next

@@ -217,6 +217,12 @@ void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
   if (last == blocks_.end()) return;
   const auto end = static_cast<uint32_t>(plain_bytes - BlockStart(last->first));
   BlockPtr& block = last->second;
+  // Nothing of it stays, or nothing that the base has not.
+  const bool is_in_base = mode_ == Mode::kAppend && plain_bytes <= base_plain_;
+  if (is_in_base || block->FirstByte() >= end) {
+    blocks_.erase(last);
+    return;
+  }
   if (block->IsMutable() && !block->beneath) {
     block->valid.CutAt(end);
     if (block->valid.empty()) blocks_.erase(last);

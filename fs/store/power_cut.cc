@@ -13,7 +13,7 @@ namespace gzipfs {
 namespace {
 
 constexpr uint64_t kSectorBytes = 512;
-constexpr uint64_t kBatchBytes = 2 * kMiB;
+constexpr uint64_t kScanBytes = 2 * kMiB;
 constexpr uint64_t kBatchPlainBytes = 16 * kMiB;
 // Fewer zeros than that are found in good members: the size in a trailer has three.
 constexpr uint64_t kFewZeros = 4;
@@ -135,7 +135,7 @@ Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& ba
     const uint64_t begin = scanner.position();
     const uint64_t plain_begin = scanner.plain_position();
     std::error_code broken;
-    while (scanner.position() - begin < kBatchBytes &&
+    while (scanner.position() - begin < kScanBytes &&
            scanner.plain_position() - plain_begin < kBatchPlainBytes) {
       const Result<std::optional<MemberInfo>> member = scanner.Next();
       if (!member && member.error().category() == std::system_category()) {

@@ -92,5 +92,26 @@ TEST_F(ContentInTightMemory, IdleFileGivesItsMemoryToABusyOne) {
   EXPECT_EQ(Gunzipped(), expected);
 }
 
+// A write that did not get to the base, spilled or compressed, and cut off again: what
+// would hide it must not stay in memory, where nobody needs it.
+TEST_F(ContentInTightMemory, CutBackToTheBaseLeavesNothingInMemory) {
+  Make(test::TextLike(1000));
+  Write(1000, test::Noise(100));
+  Write(2 * kBlock, test::Noise(100));
+  DirtyBudget& budget = store_->budget();
+  ASSERT_TRUE(budget.Reserve(4 * kBlock));  // both blocks are spilled
+  budget.Release(4 * kBlock);
+  Truncate(1000);
+  EXPECT_EQ(budget.used_bytes(), 0u);
+  ASSERT_TRUE(budget.Reserve(4 * kBlock));
+  budget.Release(4 * kBlock);
+  Flush();
+  EXPECT_TRUE(content_->IsSettled());
+  Truncate(1200);
+  Buffer expected = test::TextLike(1000);
+  expected.resize(1200);
+  EXPECT_TRUE(ReadAll() == expected);
+}
+
 }  // namespace
 }  // namespace gzipfs
