@@ -39,6 +39,9 @@ class OpenFile {
     const MutexLock lock(mutex_);
     return is_writable_;
   }
+  // How often settling it had failed before.
+  unsigned CountSettleFailure() { return settle_failures_.fetch_add(1); }
+
   // The bytes were changed now: the base's change time will show it only when
   // they are written there.
   void NoteChange() { change_time_ns_.store(Nanoseconds(FileClockNow())); }
@@ -65,6 +68,7 @@ class OpenFile {
   size_t user_count_ = 1;
   uint64_t open_count_ = 1;   // how often users came: tells that nobody did
 
+  std::atomic<unsigned> settle_failures_{0};
   std::atomic<int64_t> change_time_ns_{0};
   std::atomic<uint32_t> xattr_change_count_{1};
   std::atomic<uint32_t> lacking_as_of_{0};

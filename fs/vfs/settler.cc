@@ -5,12 +5,16 @@
 // compress, which they share.
 #include "fs/vfs/settler.h"
 
+#include <algorithm>
+
 namespace gzipfs {
 namespace {
 
 constexpr size_t kThreadCount = 4;
 constexpr size_t kMaxQueued = 256;
-constexpr std::chrono::seconds kRetryDelay{2};
+// Between tries, twice as long each time: a disk may stay full for days.
+constexpr std::chrono::seconds kFirstRetryDelay{2};
+constexpr unsigned kMaxDoublings = 4;
 
 }  // namespace
 
@@ -39,8 +43,12 @@ bool Settler::Add(std::shared_ptr<OpenFile> file) {
 
 void Settler::AddLater(std::shared_ptr<OpenFile> file) {
   {
+    const unsigned doublings = std::min(file->CountSettleFailure(), kMaxDoublings);
+    const auto due = Clock::now() + kFirstRetryDelay * (1u << doublings);
     const MutexLock lock(mutex_);
-    delayed_.push_back({Clock::now() + kRetryDelay, std::move(file)});
+    const auto later = std::find_if(delayed_.begin(), delayed_.end(),
+                                    [due](const Delayed& each) { return each.due > due; });
+    delayed_.insert(later, {due, std::move(file)});
   }
   changed_.NotifyOne();
 }
