@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "fs/vfs/open_file.h"
+
 namespace gzipfs {
 namespace {
 
