@@ -19,6 +19,7 @@ if [ -z "${scratch-}" ]; then
     exit 1
   }
   same() { [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"; }
+  is_sanitized() { [ -n "${ASAN_OPTIONS-}${TSAN_OPTIONS-}" ]; }
 fi
 
 # expect STATUS PATTERN COMMAND...: the command exits with STATUS and says one

@@ -21,7 +21,11 @@ everything() {
     -printf '%p %y %m %U:%G %n %s %T@ %l\n' | sort)
 }
 
-for caching in writeback nowriteback; do
+# Of the two ways of caching, which differ in the kernel above all, each sanitizer has one.
+cachings=(writeback nowriteback)
+[ -n "${ASAN_OPTIONS-}" ] && cachings=(writeback)
+[ -n "${TSAN_OPTIONS-}" ] && cachings=(nowriteback)
+for caching in "${cachings[@]}"; do
   reference=$scratch/$caching
   mount_store -o "$options,$caching"
   mkdir "$plain/$caching" "$reference"
