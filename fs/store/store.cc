@@ -56,7 +56,6 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
 }
 
 Store::~Store() {
-  sync_marker_.reset();
   budget_.SetRelief(nullptr);
   const std::string text = StoreLockText{}.Encode();
   if (is_signed_) (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));

@@ -156,10 +156,10 @@ class Store {
   DirtyBudget budget_;
   ReliefList relief_;
   LogTable logs_;
-  CodecPool pool_;
-  // Last: their threads use all of the above.
-  Checkpointer checkpointer_;
   std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only
+  // Last: their threads use all of the above.
+  CodecPool pool_;
+  Checkpointer checkpointer_;
 };
 
 }  // namespace gzipfs
