@@ -8,7 +8,10 @@
 namespace gzipfs {
 
 bool DirtyBudget::HasRoom(uint64_t bytes, uint64_t turn) const {
-  if (!waiting_.empty() && *waiting_.begin() < turn) return false;
+  for (const auto& [earlier, waiter] : waiters_) {
+    if (earlier >= turn) break;
+    if (waiter.is_in_line) return false;
+  }
   return used_bytes_ == 0 || used_bytes_ + bytes <= limit_bytes_;
 }
 
@@ -17,7 +20,7 @@ Result<void> DirtyBudget::Reserve(uint64_t bytes, const std::function<bool()>& m
   const uint64_t turn = next_turn_++;
   Result<void> room;
   if (!HasRoom(bytes, turn)) room = AwaitRoom(bytes, turn, may_exceed);
-  if (waiting_.erase(turn) > 0) changed_.NotifyAll();  // it is the next one's turn
+  if (waiters_.erase(turn) > 0) changed_.NotifyAll();  // it is the next one's turn
   if (room) used_bytes_ += bytes;
   return room;
 }
@@ -30,8 +33,8 @@ Result<void> DirtyBudget::AwaitRoom(uint64_t bytes, uint64_t turn,
   Clock::duration idle{0};   // of that, while nobody was settling
   auto last_look = Clock::now();
   auto last_relief = last_look;
-  uint64_t last_granted = granted_count_;
   uint64_t least_used = used_bytes_;
+  Waiter& self = waiters_[turn];
   while (!HasRoom(bytes, turn)) {
     if (may_exceed) {
       mutex_.Unlock();
@@ -39,7 +42,6 @@ Result<void> DirtyBudget::AwaitRoom(uint64_t bytes, uint64_t turn,
       mutex_.Lock();
       if (exceeds) return {};
     }
-    waiting_.insert(turn);
     if (!relief_) {
       changed_.Wait(mutex_);
       continue;
@@ -57,7 +59,7 @@ Result<void> DirtyBudget::AwaitRoom(uint64_t bytes, uint64_t turn,
     if (is_still) still += now - last_look;
     if (is_idle) idle += now - last_look;
     last_look = now;
-    if (std::exchange(last_granted, granted_count_) != granted_count_) still = idle = {};
+    if (std::exchange(self.has_moved, false)) still = idle = {};
     if (used_bytes_ < least_used) still = idle = {};
     least_used = std::min(least_used, used_bytes_);
     // Somebody else that was woken just now may be on his way to the next block; only
@@ -65,11 +67,12 @@ Result<void> DirtyBudget::AwaitRoom(uint64_t bytes, uint64_t turn,
     if (in_progress_ > 0 || std::min(still, now - last_relief) < kPause) continue;
     if (HasRoom(bytes, turn)) break;
     std::function<bool()> relief = relief_;
-    waiting_.erase(turn);  // that may take long: nobody need wait for it
+    self.is_in_line = false;
     changed_.NotifyAll();
     mutex_.Unlock();
     const bool relieved = relief();
     mutex_.Lock();
+    self.is_in_line = true;
     last_look = last_relief = Clock::now();
     if (relieved) {
       idle = {};
@@ -79,7 +82,9 @@ Result<void> DirtyBudget::AwaitRoom(uint64_t bytes, uint64_t turn,
     // cannot be written anywhere.
     if (idle >= kPatience && !HasRoom(bytes, turn)) return Fail(ENOSPC);
   }
-  ++granted_count_;
+  for (auto next = waiters_.upper_bound(turn); next != waiters_.end(); ++next) {
+    next->second.has_moved = true;
+  }
   return {};
 }
 

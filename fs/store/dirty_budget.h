@@ -7,7 +7,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
+#include <map>
 
 #include "codec/base/mutex.h"
 #include "codec/base/result.h"
@@ -56,6 +56,11 @@ class DirtyBudget {
   bool IsTight() const { return used_bytes() > limit_bytes_ / 4 * 3; }
 
  private:
+  struct Waiter {
+    bool is_in_line = true;   // false while it calls for relief: others need not wait for that
+    bool has_moved = false;   // somebody before it had room, since it looked last
+  };
+
   void BeginSettling() EXCLUDES(mutex_);
   void EndSettling() EXCLUDES(mutex_);
   bool HasRoom(uint64_t bytes, uint64_t turn) const REQUIRES(mutex_);
@@ -70,8 +75,7 @@ class DirtyBudget {
   CondVar changed_;
   uint64_t used_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t next_turn_ GUARDED_BY(mutex_) = 0;
-  std::set<uint64_t> waiting_ GUARDED_BY(mutex_);  // their turns; not those who call for relief
-  uint64_t granted_count_ GUARDED_BY(mutex_) = 0;  // requests that waited until there was room
+  std::map<uint64_t, Waiter> waiters_ GUARDED_BY(mutex_);  // by turn
   uint64_t in_progress_ GUARDED_BY(mutex_) = 0;
   uint64_t settling_ GUARDED_BY(mutex_) = 0;
   std::function<bool()> relief_ GUARDED_BY(mutex_);

@@ -160,9 +160,9 @@ class Store {
   ReliefList relief_;
   LogTable logs_;
   TailDoubts tail_doubts_;
-  CodecPool pool_;
-  // Last: their threads use all of the above.
   std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only
+  // Last: their threads use all of the above.
+  CodecPool pool_;
   Checkpointer checkpointer_;
 };
 
