@@ -159,7 +159,9 @@ TEST_F(RepairTest, DamagedMemberAtTheEndStays) {
 
 TEST_F(RepairTest, DamagedMembersInsideStayAndTheTailIsMended) {
   Buffer file = good_.bytes;
-  file[good_.index.GroupAt(0).file_bytes / 2] ^= std::byte{1};
+  // Inside the first member, whose length still leads to the next one.
+  const SpanSource source(good_.bytes);
+  file[MemberScanner(source).Next().value()->member_bytes / 2] ^= std::byte{1};
   file[file.size() - 2 * 28 + 5] ^= std::byte{1};  // the mark
   Put(file);
   EXPECT_EQ(RepairKind(), Kind::kRepaired);
