@@ -91,7 +91,10 @@ ContentImpl::ExtentMap ContentImpl::WrittenSince(const BlockMap& blocks) const {
   for (const auto& [index, top] : blocks_) {
     const auto frozen = blocks.find(index);
     const DirtyBlock* const stop = frozen == blocks.end() ? nullptr : frozen->second.get();
-    for (const DirtyBlock* layer = top.get(); layer != stop; layer = layer->beneath.get()) {
+    // A frozen block that was spilled meanwhile may have another one in its place: then
+    // all there is counts, which is more than need be and the same bytes.
+    for (const DirtyBlock* layer = top.get(); layer && layer != stop;
+         layer = layer->beneath.get()) {
       for (const Extent& extent : layer->valid.extents()) {
         extents[index].Add(extent.begin, extent.end);
       }
