@@ -226,6 +226,7 @@ class ContentImpl final : public Content,
   void PutOffCheckpoint() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> CheckpointEarly() REQUIRES(settle_mutex_) EXCLUDES(log_mutex_, mutex_);
   bool IsCheckpointDue() const EXCLUDES(log_mutex_, mutex_);
+  void ForgetLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> DropLog() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<std::unique_ptr<RedoLog>> PrepareNextLog(const Snapshot& snapshot,
                                                   const std::string& name,

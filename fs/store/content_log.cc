@@ -142,6 +142,16 @@ Result<bool> ContentImpl::StartLog() {
   return true;
 }
 
+// The file has no log from here on, whatever became of it on the disk.
+void ContentImpl::ForgetLog() {
+  redo_.reset();
+  store_.logs().Remove(base_ino_);
+  MutexLock lock(mutex_);
+  has_redo_ = false;
+  unlogged_.clear();
+  unlogged_cut_ = kNoCut;
+}
+
 // REQUIRES: nothing in it counts (any more). The base lives on and will change:
 // were the log to come back after a power cut, its cut or its image would take
 // away what is synced by then. So its removal is durable first; if it cannot be
@@ -154,13 +164,10 @@ Result<void> ContentImpl::DropLog() {
   if (!removed) {
     spdlog::warn("{}: cannot remove its log: {}", place_.Describe(), removed.error().message());
   }
-  redo_.reset();
-  store_.logs().Remove(base_ino_);
+  ForgetLog();
+  if (removed || !says_something) return removed;
   MutexLock lock(mutex_);
-  if (!removed && says_something) sticky_error_ = removed.error();
-  has_redo_ = false;
-  unlogged_.clear();
-  unlogged_cut_ = kNoCut;
+  sticky_error_ = removed.error();
   return removed;
 }
 
@@ -307,12 +314,7 @@ Result<void> ContentImpl::FinishLog(std::unique_ptr<RedoLog> next, uint64_t base
   // lost its name to the next one already.
   if (redo_ && is_replaced) (void)redo_->Remove();
   if (!next) {
-    redo_.reset();
-    store_.logs().Remove(base_ino_);
-    MutexLock lock(mutex_);
-    has_redo_ = false;
-    unlogged_.clear();
-    unlogged_cut_ = kNoCut;
+    ForgetLog();
     return {};
   }
   store_.logs().Remove(base_ino_);

@@ -19,12 +19,7 @@ void ContentImpl::SetLogAside() {
     spdlog::error("{}: its log stays, and fits no file: {}", place_.Describe(),
                   kept.error().message());
   }
-  redo_.reset();
-  store_.logs().Remove(base_ino_);
-  MutexLock lock(mutex_);
-  has_redo_ = false;
-  unlogged_.clear();
-  unlogged_cut_ = kNoCut;
+  ForgetLog();
 }
 
 // For good, if `base` is still the content's. Whoever comes later waits until the log

@@ -1,7 +1,11 @@
 """What the tests that put a real daemon under stress have in common."""
 import os
+import random
+import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 
 GZIPFS = os.environ["GZIPFS"]
@@ -103,3 +107,22 @@ def check_store(store, is_settled=False):
     done = subprocess.run([GZIPFS, "check", store], capture_output=True, text=True)
     if done.returncode != 0:
         raise Failure("gzipfs check: " + done.stdout + done.stderr)
+
+
+def run(name, seed, test):
+    """Calls test(scratch, rng), which returns an exit status; ends the program with that, or
+    with 77 where no mount can be had. `seed` is printed; what was made is removed."""
+    if not os.path.exists("/dev/fuse") or os.geteuid() != 0:
+        print("skipped: needs root and /dev/fuse")
+        sys.exit(77)
+    print(f"seed {seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
+    scratch = tempfile.mkdtemp(prefix=f"gzipfs-{name}.", dir=os.environ.get("TMPDIR", "/tmp"))
+    try:
+        status = test(scratch, random.Random(seed))
+    except Failure as failure:
+        print(f"FAILED: {failure}; GZIPFS_SEED={seed} repeats it, as far as time allows")
+        status = 1
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    sys.exit(status)

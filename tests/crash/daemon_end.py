@@ -12,14 +12,12 @@ GZIPFS=the program, GZIPFS_ROUNDS (1), GZIPFS_SEED.
 import mmap
 import os
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, wait_for
+from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, run, wait_for
 
 ROUNDS = int(os.environ.get("GZIPFS_ROUNDS", "1"))
 SEED = int(os.environ.get("GZIPFS_SEED", str(random.randrange(1 << 30))))
@@ -301,30 +299,17 @@ def kill_blocked(scratch, rng, options):
             os.kill(pid, signal.SIGKILL)
 
 
-def main():
-    if not os.path.exists("/dev/fuse") or os.geteuid() != 0:
-        print("skipped: needs root and /dev/fuse")
-        return 77
-    print(f"seed {SEED}", flush=True)
-    rng = random.Random(SEED)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
-    scratch = tempfile.mkdtemp(prefix="gzipfs-end.", dir=os.environ.get("TMPDIR", "/tmp"))
-    try:
-        for _ in range(ROUNDS):
-            for end in (signal.SIGTERM, signal.SIGINT, "umount"):
-                for options in ("level=fast", "level=fast,nowriteback"):
-                    settle_at_end(scratch, rng, end, options)
-            sync_while_open(scratch, rng)
-            hurry(scratch, rng)
+def test(scratch, rng):
+    for _ in range(ROUNDS):
+        for end in (signal.SIGTERM, signal.SIGINT, "umount"):
             for options in ("level=fast", "level=fast,nowriteback"):
-                kill_blocked(scratch, rng, options)
-    except Failure as failure:
-        print(f"FAILED: {failure}; GZIPFS_SEED={SEED} repeats it")
-        return 1
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+                settle_at_end(scratch, rng, end, options)
+        sync_while_open(scratch, rng)
+        hurry(scratch, rng)
+        for options in ("level=fast", "level=fast,nowriteback"):
+            kill_blocked(scratch, rng, options)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("end", SEED, test)

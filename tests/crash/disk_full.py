@@ -20,14 +20,13 @@ when neither a tmpfs nor ext4 on a loop device can be mounted.
 import errno
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import traceback
 
-from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, wait_for
+from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, run, wait_for
 from disk_full_writers import WRITERS, Board
 
 ROUNDS = int(os.environ.get("GZIPFS_ROUNDS", "11"))
@@ -284,26 +283,13 @@ def test_on(kind, scratch, rng):
     return True
 
 
-def main():
-    if not os.path.exists("/dev/fuse") or os.geteuid() != 0:
-        print("skipped: needs root and /dev/fuse")
-        return 77
-    print(f"seed {SEED}", flush=True)
-    rng = random.Random(SEED)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
-    scratch = tempfile.mkdtemp(prefix="gzipfs-full.", dir=os.environ.get("TMPDIR", "/tmp"))
-    try:
-        tested = [kind for kind in ("tmpfs", "ext4") if test_on(kind, scratch, rng)]
-        if not tested:
-            print("skipped: no small filesystem can be mounted here")
-            return 77
-    except Failure as failure:
-        print(f"FAILED: {failure}; GZIPFS_SEED={SEED} repeats it, as far as time allows")
-        return 1
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return 0
+def test(scratch, rng):
+    tested = [kind for kind in ("tmpfs", "ext4") if test_on(kind, scratch, rng)]
+    if tested:
+        return 0
+    print("skipped: no small filesystem can be mounted here")
+    return 77
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("full", SEED, test)

@@ -15,17 +15,14 @@ zcat must accept every file of the store once it is settled.
 """
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import struct
-import sys
-import tempfile
 import threading
 import time
 import zlib
 
-from crash_lib import Failure, Mount, check_store
+from crash_lib import Failure, Mount, check_store, run
 
 KILLS = int(os.environ.get("GZIPFS_KILLS", "20"))
 SEED = int(os.environ.get("GZIPFS_SEED", str(random.randrange(1 << 30))))
@@ -289,42 +286,38 @@ def run_round(mount, workload, rng):
         workload.hear("ok" if is_ok else "try", key, value)
 
 
-def main():
-    print(f"seed {SEED}")
-    rng = random.Random(SEED)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what cleans up
-    scratch = tempfile.mkdtemp(prefix="gzipfs-kill.", dir=os.environ.get("TMPDIR", "/tmp"))
+def test(scratch, rng):
     mount = Mount(scratch + "/store", scratch + "/plain")
-    workloads = [Slots("slots"), Lines("lines"), Files("files"), Sqlite("wal"), Sqlite("delete")]
-    recovered = 0
     try:
-        mount.mount()
-        for workload in workloads:
-            workload.prepare(mount.plain)
-        os.sync()
-        mount.end()
-        for kill in range(KILLS):
-            workload = workloads[kill % len(workloads)]
-            mount.options = OPTIONS[kill // len(workloads) % len(OPTIONS)]
-            mount.mount()
-            run_round(mount, workload, rng)
-            recovered += mount.mount().count("recovered")
-            workload.check(mount.plain)
-            mount.end()
-            check_store(mount.store, is_settled=True)
-        acked = {w.name: sum(w.acked.values()) if w.name == "slots" else
-                 max(w.acked.values(), default=0) for w in workloads}
-        print(f"{KILLS} kills, {recovered} files recovered from their logs; acknowledged: {acked}")
-        if KILLS >= 4 * len(workloads) and min(acked.values()) == 0:
-            raise Failure("a workload never got an fsync through")
-    except Failure as failure:
-        print(f"FAILED: {failure}; GZIPFS_SEED={SEED} repeats it, as far as time allows")
-        return 1
+        return kill_often(mount, rng)
     finally:
         mount.clean_up()
-        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def kill_often(mount, rng):
+    workloads = [Slots("slots"), Lines("lines"), Files("files"), Sqlite("wal"), Sqlite("delete")]
+    recovered = 0
+    mount.mount()
+    for workload in workloads:
+        workload.prepare(mount.plain)
+    os.sync()
+    mount.end()
+    for kill in range(KILLS):
+        workload = workloads[kill % len(workloads)]
+        mount.options = OPTIONS[kill // len(workloads) % len(OPTIONS)]
+        mount.mount()
+        run_round(mount, workload, rng)
+        recovered += mount.mount().count("recovered")
+        workload.check(mount.plain)
+        mount.end()
+        check_store(mount.store, is_settled=True)
+    acked = {w.name: sum(w.acked.values()) if w.name == "slots" else
+             max(w.acked.values(), default=0) for w in workloads}
+    print(f"{KILLS} kills, {recovered} files recovered from their logs; acknowledged: {acked}")
+    if KILLS >= 4 * len(workloads) and min(acked.values()) == 0:
+        raise Failure("a workload never got an fsync through")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run("kill", SEED, test)

@@ -50,11 +50,7 @@ refused "the store $store was made with block_size=64K, which stays" \
 
 # A daemon that has died leaves its mount behind.
 mount_store
-kill -9 "$daemon_pid"
-for _ in $(seq 200); do
-  stat "$plain" >/dev/null 2>&1 || break
-  sleep 0.05
-done
+kill_daemon
 expect 32 "gzipfs: the daemon that served $plain has died; free it with 'gzipfs umount $plain'" \
   "$GZIPFS" "$store" "$plain"
 expect 1 "gzipfs sync: $plain: Transport endpoint is not connected" "$GZIPFS" sync "$plain"

@@ -29,6 +29,15 @@ mount_store() {
 
 unmount_store() { "$GZIPFS" umount "$plain" || fail "umount failed"; }
 
+# Ends the daemon as a crash would; returns when its mount answers nobody any more.
+kill_daemon() {
+  kill -9 "$daemon_pid"
+  for _ in $(seq 200); do
+    stat "$plain" >/dev/null 2>&1 || return
+    sleep 0.05
+  done
+}
+
 fail() {
   echo "FAILED: $*" >&2
   exit 1

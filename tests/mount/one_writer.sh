@@ -73,11 +73,7 @@ fi
 
 # Who has died has nothing; readers keep no reader away, but each writer.
 mount_store
-kill -9 "$daemon_pid"
-for _ in $(seq 200); do
-  stat "$plain" >/dev/null 2>&1 || break
-  sleep 0.05
-done
+kill_daemon
 expect 0 "" "$GZIPFS" store other
 same "the file" first "$(cat other/file)"
 expect 0 "" "$GZIPFS" umount other

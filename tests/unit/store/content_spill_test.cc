@@ -114,6 +114,30 @@ TEST_F(ContentSpill, CheckpointReadsPiecesThatWereSpilledUnderIt) {
   SettleAndCompare();
 }
 
+// A block that is spilled as members takes the place of the frozen one below it; what is
+// synced during the checkpoint must be in the log of the base that comes.
+TEST_F(ContentSpill, ABlockSpilledOverAFrozenOneIsInTheNextLog) {
+  WriteBoth(5, test::FromText("in the snapshot"));
+  ASSERT_TRUE(content_->Sync());
+  bool has_spilled = false;
+  ops_.before = [&](Call call) {
+    // The image's bytes: the snapshot has been taken.
+    if (call != Call::kCopy || std::exchange(has_spilled, true)) return 0;
+    WriteBoth(100, test::Noise(50'000, 1));
+    EXPECT_TRUE(store_->relief().Relieve());
+    EXPECT_TRUE(content_->Sync());
+    return 0;
+  };
+  EXPECT_TRUE(content_->Settle());
+  ASSERT_TRUE(has_spilled);
+  ops_.before = nullptr;
+  EXPECT_TRUE(ReadAll() == plain_);
+  // As after a death of the process: from the new base and its log.
+  Open();
+  EXPECT_TRUE(ReadAll() == plain_);
+  SettleAndCompare();
+}
+
 // Spill files would grow for as long as bytes are overwritten and never synced.
 TEST_F(ContentSpill, MuchSpilledIsBroughtIntoTheBase) {
   options_.log_bytes = 16 * kKiB;
