@@ -239,6 +239,15 @@ def is_blocked(pid):
     return True
 
 
+def is_stopped(pid):
+    """Every thread of it; kill(2) returns before the last of them has stopped."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as file:
+            if file.read().rsplit(")", 1)[1].split()[0] not in "Tt":
+                return False
+    return True
+
+
 def kill_blocked(scratch, rng, options):
     """The daemon is stopped while they call, so that all of them wait when it is killed."""
     base = tempfile.mkdtemp(dir=scratch)
@@ -256,6 +265,7 @@ def kill_blocked(scratch, rng, options):
         fds = {name: os.open(f"{mount.plain}/{name}", os.O_RDWR) for name in BLOCKING}
         os.pwrite(fds["fsync"], b"unsynced", 1000)
         os.kill(mount.pid, signal.SIGSTOP)
+        wait_for("the daemon is stopped", lambda: is_stopped(mount.pid))
         for name, call in BLOCKING.items():
             pid = os.fork()
             if pid == 0:
@@ -275,11 +285,11 @@ def kill_blocked(scratch, rng, options):
         start = time.monotonic()
         for name, pid in children.items():
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            children[name] = None
             expect(f"{name} ends with an error of the connection, not {status}",
                    status in CONNECTION_ERRORS)
         seconds = time.monotonic() - start
         expect(f"they waited {seconds} s", seconds < 2)
-        children.clear()
         for fd in fds.values():
             try:
                 os.close(fd)
@@ -295,7 +305,7 @@ def kill_blocked(scratch, rng, options):
         check_store(mount.store, is_settled=True)
     finally:
         mount.clean_up()
-        for pid in children.values():
+        for pid in filter(None, children.values()):
             os.kill(pid, signal.SIGKILL)
 
 
