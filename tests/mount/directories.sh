@@ -8,7 +8,8 @@ entries=3000
 is_sanitized && entries=1000
 mount_store -o level=fast
 timeout "${DIRECTORY_SECONDS:-250}" python3 "$(dirname "$0")/directories.py" "$plain" \
-  "${DIRECTORY_ENTRIES:-$entries}" >"$scratch/said" || { grep -v '^name ' "$scratch/said"; fail "directories.py"; }
+  "${DIRECTORY_ENTRIES:-$entries}" >"$scratch/said" ||
+  { grep -v '^name ' "$scratch/said"; fail "directories.py"; }
 grep -v '^name ' "$scratch/said"
 unmount_store
 
@@ -17,7 +18,8 @@ mount_store
 python3 - "$plain/names" "$scratch/said" <<'PYTHON' || fail "the names after mounting again"
 import os, sys
 where, said = os.fsencode(sys.argv[1]), open(sys.argv[2])
-wanted = {bytes.fromhex(line.split()[2]): line.split()[1] for line in said if line.startswith("name ")}
+wanted = {bytes.fromhex(line.split()[2]): line.split()[1]
+          for line in said if line.startswith("name ")}
 if set(os.listdir(where)) != set(wanted):
     sys.exit("%r" % sorted(set(os.listdir(where)) ^ set(wanted))[:10])
 for name, kind in wanted.items():

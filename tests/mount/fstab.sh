@@ -25,9 +25,10 @@ same "in the store" text "$(zcat "$store/file.gz")"
 
 # Blanks are \040 in fstab(5); what is for systemd and mount(8) alone is passed over.
 mkdir "$scratch/a store" "$scratch/its mount"
+for_systemd=x-systemd.automount,x-systemd.idle-timeout=10min,x-systemd.requires-mounts-for=$scratch
 cat >"$scratch/fstab" <<FSTAB
 # source target type options dump pass
-$store $plain fuse.gzipfs rw,allow_other,nofail,_netdev,noatime,x-systemd.automount,x-systemd.idle-timeout=10min,x-systemd.requires-mounts-for=$scratch 0 0
+$store $plain fuse.gzipfs rw,allow_other,nofail,_netdev,noatime,$for_systemd 0 0
 ${scratch// /\\040}/a\040store ${scratch// /\\040}/its\040mount fuse.gzipfs defaults,level=9 0 0
 $scratch/nothing $scratch/nowhere fuse.gzipfs noauto 0 0
 FSTAB
@@ -38,7 +39,7 @@ case ,$(findmnt -no OPTIONS "$plain"), in *,noatime,*) ;; *) fail "noatime is no
 echo spaced >"$scratch/its mount/file" || fail "names with blanks"
 mount -a -T "$scratch/fstab" || fail "mount -a once more"
 same "mounts" 2 "$(findmnt -rnt fuse.gzipfs | grep -c "$scratch")"
-if mount -T "$scratch/fstab" "$scratch/nowhere" 2>/dev/null; then fail "a store that is not there"; fi
+mount -T "$scratch/fstab" "$scratch/nowhere" 2>/dev/null && fail "a store that is not there"
 umount "$scratch/its mount" && umount "$plain" || fail "umount(8)"
 for _ in $(seq 200); do gone && break; sleep 0.05; done
 for _ in $(seq 200); do zcat "$scratch/a store/file.gz" >/dev/null 2>&1 && break; sleep 0.05; done
@@ -47,14 +48,17 @@ same "in the other store" spaced "$(zcat "$scratch/a store/file.gz")"
 # The units that systemd makes of the line: what it would mount, and when.
 generator=/usr/lib/systemd/system-generators/systemd-fstab-generator
 if [ -x "$generator" ]; then
-  mkdir "$scratch/units"
-  if SYSTEMD_FSTAB=$scratch/fstab "$generator" "$scratch/units" "$scratch/units" "$scratch/units" 2>"$scratch/err"; then
-    unit=$(ls "$scratch/units" | grep -- '-plain\.automount$') || fail "no automount unit: $(ls "$scratch/units")"
-    grep -qx "Where=$plain" "$scratch/units/$unit" || fail "automount unit: $(cat "$scratch/units/$unit")"
-    grep -qx 'TimeoutIdleSec=10min' "$scratch/units/$unit" || fail "automount unit: $(cat "$scratch/units/$unit")"
+  units=$scratch/units
+  mkdir "$units"
+  if SYSTEMD_FSTAB=$scratch/fstab "$generator" "$units" "$units" "$units" 2>"$scratch/err"; then
+    unit=$(ls "$units" | grep -- '-plain\.automount$') || fail "no automount unit: $(ls "$units")"
+    for line in "Where=$plain" TimeoutIdleSec=10min; do
+      grep -qx "$line" "$units/$unit" || fail "automount unit: $(cat "$units/$unit")"
+    done
     unit=${unit%.automount}.mount
-    grep -qx "What=$store" "$scratch/units/$unit" && grep -qx 'Type=fuse.gzipfs' "$scratch/units/$unit" ||
-      fail "mount unit: $(cat "$scratch/units/$unit")"
+    for line in "What=$store" Type=fuse.gzipfs; do
+      grep -qx "$line" "$units/$unit" || fail "mount unit: $(cat "$units/$unit")"
+    done
   else
     echo "systemd's generator does not run here: $(head -n 1 "$scratch/err")"
   fi

@@ -41,7 +41,8 @@ echo "$(((first - at_first) * 1024 / count)) bytes for an inode, $count of them"
 # All inodes are known to the kernel: 512 bytes each and the program itself. A
 # second pass adds nothing, but further threads of libfuse.
 if ! is_sanitized; then
-  [ $(((first - at_first - 4000) * 1024 / count)) -le 512 ] || fail "more than 512 bytes for an inode"
+  [ $(((first - at_first - 4000) * 1024 / count)) -le 512 ] ||
+    fail "more than 512 bytes for an inode"
   [ "$second" -le $((30000 + count / 2)) ] || fail "memory: $second KiB"
   [ "$third" -le $((second + 10000)) ] || fail "memory grows: $second to $third KiB"
 fi

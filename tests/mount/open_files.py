@@ -3,9 +3,9 @@
 
     open_files.py MOUNT [SECONDS]
 
-Appending: each record of O_APPEND lies there whole, once, and in the order of its writer. Truncating:
-whoever reads sees one writer's bytes or zeros, never another file's; the last one to open with
-O_TRUNC is the one whose bytes stay. Maps: counters of several processes in one shared page and
+Appending: each record of O_APPEND lies there whole, once, and in the order of its writer.
+Truncating: whoever reads sees one writer's bytes or zeros, never another file's; the last one to
+open with O_TRUNC is the one whose bytes stay. Maps: counters of several processes in one shared page and
 records written beside them all arrive. Locks: what is counted under each kind of lock adds up.
 Prints the seed and counts; exits 1 with a sentence when something was wrong.
 """
@@ -53,7 +53,9 @@ def append(path, seed, until):
         rng, count = random.Random(seed + number), 0
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         while time.monotonic() < until:
-            size = rng.choice((1, 30, 300, 5000, 70000)) if rng.random() < 0.3 else rng.randrange(200)
+            size = rng.randrange(200)
+            if rng.random() < 0.3:
+                size = rng.choice((1, 30, 300, 5000, 70000))
             record = b"<%d %d %d>" % (number, count, size) + b"%d" % number * size
             if os.write(fd, record) != len(record):
                 raise Wrong("a short append")

@@ -17,7 +17,9 @@ leave() {
 trap leave EXIT
 
 [ "$(id -u)" -eq 0 ] || { echo "skipped: needs root, to become somebody else"; exit 77; }
-command -v setpriv fusermount3 >/dev/null || { echo "skipped: needs setpriv, fusermount3"; exit 77; }
+for command in setpriv fusermount3; do
+  command -v "$command" >/dev/null || { echo "skipped: needs $command"; exit 77; }
+done
 devices=$scratch/devices
 mkdir "$devices"
 mount -t tmpfs none "$devices" && mknod -m 666 "$devices/fuse" c 10 229 &&
@@ -41,8 +43,8 @@ cd "$plain" || exit
 refused() { if "$@" 2>/dev/null; then fail "was allowed: $*"; fi; }
 
 for caching in writeback nowriteback; do
-  "${user[@]}" "$program" "$store" "$plain" -o "$caching,log=$scratch/logs/$caching" 2>"$scratch/err" ||
-    fail "an ordinary user cannot mount: $(cat "$scratch/err")"
+  "${user[@]}" "$program" "$store" "$plain" -o "$caching,log=$scratch/logs/$caching" \
+    2>"$scratch/err" || fail "an ordinary user cannot mount: $(cat "$scratch/err")"
   read_daemon_pid
   same "the daemon's user" 61001 "$(stat -c %u "/proc/$daemon_pid")"
   options=$(findmnt -no OPTIONS "$plain")
@@ -71,7 +73,8 @@ for caching in writeback nowriteback; do
   refused "${user[@]}" mknod "$plain/dir-$caching/null" c 1 3
   refused "${user[@]}" chgrp 7 "$plain/dir-$caching/data"
   same "set-id bits while mounted" 6755 "$("${user[@]}" stat -c %a "$plain/dir-$caching/set-id")"
-  (cd "$scratch" && "${user[@]}" "$program" umount "$plain") || fail "an ordinary user cannot unmount"
+  (cd "$scratch" && "${user[@]}" "$program" umount "$plain") ||
+    fail "an ordinary user cannot unmount"
   same "in the store" "61001:61001 6755" "$(stat -c '%u:%g %a' "$store/dir-$caching/set-id.gz")"
   same "times" "2001-02-03 04:05:06.789012345 +0000" \
     "$(TZ=UTC stat -c %y "$store/dir-$caching/copy.gz")"
@@ -86,7 +89,7 @@ for place in "$store" "$scratch/reference"; do
   chmod 3770 "$place/shared"
 done
 mount_store -o allow_other
-"${user[@]}" sh -c 'umask 077; echo secret >"$1/shared/secret"; echo all >"$1/shared/all"; chmod 666 "$1/shared/all"' \
+"${user[@]}" sh -c 'umask 077; cd "$1/shared"; echo secret >secret; echo all >all; chmod 666 all' \
   sh "$plain" || fail "the owner cannot write"
 for call in 'ls $1/shared' 'cat $1/shared/secret' 'cat $1/shared/all' 'echo >$1/shared/new' \
   'rm -f $1/shared/all' 'mv $1/shared/all $1/' 'ln $1/shared/all $1/dir-writeback/x'; do
@@ -104,7 +107,8 @@ for call in 'ls $1/.gzipfs' 'cat $1/.gzipfs/lock' 'cd $1/in/../.gzipfs' 'mkdir $
 done
 ln -s .gzipfs/lock "$plain/link" && refused cat "$plain/link"
 ls -a "$plain" | grep -F .gzipfs && fail "it is listed"
-mkdir "$plain/in/.gzipfs" && echo mine >"$plain/in/.gzipfs/lock" || fail "only at the top it is taken"
+mkdir "$plain/in/.gzipfs" && echo mine >"$plain/in/.gzipfs/lock" ||
+  fail "the name is taken below the top"
 # Nor by a handle (open_by_handle_at(2)), made up from what a file's handle looks like.
 python3 - "$plain" "$store" <<'PYTHON' || fail "handles"
 import ctypes, os, struct, sys
@@ -143,7 +147,7 @@ for number in list(range(1, 200)) + [each.st_ino for each in hidden]:
         got = open_handle(kind, struct.pack("III", number >> 32, number & 0xffffffff, generation))
         if got >= 0:
             found = os.fstat(got)
-            if any(found.st_ino == each.st_ino and os.path.samestat(found, each) for each in hidden):
+            if any(found.st_ino == each.st_ino for each in hidden):
                 sys.exit("node %d is the private directory" % number)
             where = os.readlink("/proc/self/fd/%d" % got)
             if where.startswith(plain + "/.gzipfs"):

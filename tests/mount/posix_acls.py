@@ -168,7 +168,9 @@ def extended_attributes(side):
             side.make(kind, "it", mode, (ANN, ANN))
             for call, *arguments in XATTR_CALLS:
                 if kind == "symlink":
-                    arguments += [0, False] if call == "setxattr" and len(arguments) < 3 else [False]
+                    if call == "setxattr" and len(arguments) < 3:
+                        arguments.append(0)
+                    arguments.append(False)
                 side.do(who, call, "it", *arguments, watch=["it"])
 
 

@@ -67,8 +67,9 @@ def names_of_open_files(side):
                               (THERE, "pwrite", "o", b"also", 1)))
             do_all(side, [(HERE, *call) for call in calls], watch=("it", "other", "moved", "link"))
             do_all(side, (
-                (HERE, "fstat", "f"), (THERE, "pread", "g", 20, 0), (HERE, "pwrite", "f", b"new", 4),
-                (THERE, "pread", "g", 20, 0), (THERE, "ftruncate", "g", 3), (HERE, "fstat", "f"),
+                (HERE, "fstat", "f"), (THERE, "pread", "g", 20, 0),
+                (HERE, "pwrite", "f", b"new", 4), (THERE, "pread", "g", 20, 0),
+                (THERE, "ftruncate", "g", 3), (HERE, "fstat", "f"),
                 (HERE, "reopen", "f", "h", os.O_RDWR), (HERE, "pwrite", "h", b"again", BLOCK),
                 (HERE, "reopen", "f", "i", os.O_RDONLY | os.O_TRUNC), (THERE, "fstat", "g"),
                 (HERE, "close", "f"), (HERE, "close", "h"), (HERE, "close", "i"),
@@ -100,9 +101,11 @@ def locks(side):
         do_all(side, (
             (HERE, "open", "a", "it", os.O_RDWR), (THERE, "open", "c", "it", os.O_RDWR),
             (HERE, "lock", "a", "w", 0, 10, of_process), (THERE, "who_locks", "c", 5, 1),
-            (THERE, "lock", "c", "w", 9, 1, of_process), (THERE, "lock", "c", "w", 10, 0, of_process),
+            (THERE, "lock", "c", "w", 9, 1, of_process),
+            (THERE, "lock", "c", "w", 10, 0, of_process),
             (HERE, "who_locks", "a", 0, 0), (HERE, "lock", "a", "r", 100, 1, of_process),
-            (HERE, "lock", "a", "un", 3, 4, of_process), (THERE, "lock", "c", "w", 3, 4, of_process),
+            (HERE, "lock", "a", "un", 3, 4, of_process),
+            (THERE, "lock", "c", "w", 3, 4, of_process),
             (THERE, "lock", "c", "r", 7, 1, of_process), (THERE, "who_locks", "c", 0, 100),
             (HERE, "open", "b", "it", os.O_RDWR), (HERE, "lock", "b", "w", 0, 3, of_process),
             (HERE, "close", "b"), (THERE, "lock", "c", "r", 0, 3, of_process),
@@ -111,7 +114,8 @@ def locks(side):
             (HERE, "fsync", "a"), (THERE, "lock", "c", "w", 8, 1, of_process),
             (HERE, "close", "a"), (THERE, "lock", "c", "w", 0, 0, of_process),
             (THERE, "open", "r", "other", os.O_RDONLY | os.O_CREAT),
-            (THERE, "lock", "r", "w", 0, 1, of_process), (THERE, "lock", "r", "r", 0, 1, of_process)))
+            (THERE, "lock", "r", "w", 0, 1, of_process),
+            (THERE, "lock", "r", "r", 0, 1, of_process)))
 
 
 def maps(side):
@@ -122,16 +126,19 @@ def maps(side):
         (HERE, "open", "a", "it", os.O_RDWR), (THERE, "open", "c", "it", os.O_RDWR),
         (HERE, "ftruncate", "a", 2 * PAGE + 10), (HERE, "map", "m", "a", 2 * PAGE + 10),
         (THERE, "map", "m", "c", 2 * PAGE + 10), (THERE, "map", "p", "c", 2 * PAGE + 10, False),
-        (HERE, "store", "m", 5, b"by a map"), (THERE, "load", "m", 0, 20), (THERE, "pread", "c", 20, 0),
+        (HERE, "store", "m", 5, b"by a map"), (THERE, "load", "m", 0, 20),
+        (THERE, "pread", "c", 20, 0),
         (THERE, "load", "p", 0, 20), (THERE, "pwrite", "c", b"by write", PAGE - 4),
         (HERE, "load", "m", PAGE - 6, 12), (THERE, "store", "p", 0, b"private"),
-        (HERE, "pread", "a", 10, 0), (HERE, "msync", "m", 0, PAGE), (HERE, "msync", "m", PAGE, PAGE),
+        (HERE, "pread", "a", 10, 0), (HERE, "msync", "m", 0, PAGE),
+        (HERE, "msync", "m", PAGE, PAGE),
         (HERE, "ftruncate", "a", PAGE + 100), (HERE, "load", "m", PAGE, 110),
         (HERE, "load", "m", 2 * PAGE, 1), (HERE, "store", "m", 2 * PAGE + 1, b"x"),
         (THERE, "store", "m", PAGE + 90, b"y" * 10), (HERE, "ftruncate", "a", PAGE + 95),
         (HERE, "ftruncate", "a", 2 * PAGE + 10), (THERE, "load", "m", PAGE + 85, 20),
         (HERE, "load", "m", 2 * PAGE, 10), (HERE, "store", "m", 2 * PAGE, b"again"),
-        (HERE, "close", "a"), (HERE, "store", "m", 1, b"after its close"), (HERE, "msync", "m", 0, PAGE),
+        (HERE, "close", "a"), (HERE, "store", "m", 1, b"after its close"),
+        (HERE, "msync", "m", 0, PAGE),
         (THERE, "pread", "c", 20, 0), (HERE, "unlink", "it"), (HERE, "store", "m", 2, b"no name"),
         (THERE, "pread", "c", 20, 0), (HERE, "unmap", "m"), (THERE, "fsync", "c"),
         (THERE, "load", "m", 0, 20), (THERE, "unmap", "m"), (THERE, "unmap", "p"),
@@ -165,7 +172,8 @@ def synchronous(side):
                         ("O_DIRECT and O_SYNC", os.O_DIRECT | os.O_SYNC)):
         side.fresh(name)
         side.make("regular", "it")
-        calls = [(HERE, "open", "d", "it", os.O_RDWR | flags), (THERE, "open", "c", "it", os.O_RDWR)]
+        calls = [(HERE, "open", "d", "it", os.O_RDWR | flags),
+                 (THERE, "open", "c", "it", os.O_RDWR)]
         for at, count in ((0, 1), (PAGE, 3), (17 * PAGE, 20), (PAGE, 1), (15 * PAGE, 2)):
             letter = b"%d" % (at // PAGE % 10)
             calls += [(HERE, "direct_write", "d", letter * (count * PAGE), at),
