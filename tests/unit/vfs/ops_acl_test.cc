@@ -98,5 +98,26 @@ TEST_F(OpsAclTest, AReplacedBaseKeepsAclAndAttributes) {
   EXPECT_EQ(Mode("a"), 0770u);
 }
 
+// Bytes that the kernel gathered reach the store later than what was given by then.
+TEST_F(OpsAclTest, WhatTheKernelWritesBackTakesNoCapabilitiesAway) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  constexpr char kName[] = "security.capability";
+  std::vector<std::byte> capability(20);  // cap_net_raw+ep (capabilities(7), revision 2)
+  capability[0] = std::byte{1};
+  capability[3] = std::byte{2};
+  capability[5] = std::byte{0x20};
+  Make("gzip", "text");
+  PutInStore("raw", "raw bytes");
+  for (const std::string name : {"gzip", "raw"}) {
+    FileHandle* handle = Open(name, O_RDWR);
+    ASSERT_EQ(ErrorOf(vfs_->Write(nullptr, *handle, 0, BytesOf("TEXT"))), 0);
+    ASSERT_EQ(ErrorOf(vfs_->SetXattr(kRootCaller, Node(name), kName, capability, 0)), 0);
+    ASSERT_EQ(ErrorOf(vfs_->Write(nullptr, *handle, 100'000, BytesOf("more"))), 0);
+    Close(handle);
+    ASSERT_EQ(ErrorOf(vfs_->SettleAll()), 0);
+    EXPECT_EQ(ErrorOf(vfs_->GetXattr(Node(name), kName)), 0) << name;
+  }
+}
+
 }  // namespace
 }  // namespace gzipfs::test
