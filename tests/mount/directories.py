@@ -193,7 +193,7 @@ def nothing_is_stale(top, rng):
             os.write(answer_writer, b"%8d" % len(data) + data)
         os._exit(0)
     os.close(reader)
-    for _ in range(400):
+    for _ in range(200):
         a, b = (os.path.join(top, str(rng.randrange(8))) for _ in range(2))
         try:
             action = rng.randrange(7)

@@ -10,7 +10,7 @@ open_files=${LIMITS_OPEN:-$open_files}
 [ "$(ulimit -H -n)" -ge $((open_files + 500)) ] || open_files=$(($(ulimit -H -n) - 500))
 mount_store -o level=fast,log="$scratch/log"
 timeout 250 python3 "$(dirname "$0")/limits.py" "$plain" "$open_files" \
-  "${LIMITS_SECONDS:-1.5}" || { tail "$scratch/log"; fail "limits.py"; }
+  "${LIMITS_SECONDS:-1}" || { tail "$scratch/log"; fail "limits.py"; }
 sum=$(sha256sum <"$plain/busy/shared")
 unmount_store
 same "what all threads wrote to" "$sum" "$(gzip -dc "$store/busy/shared.gz" | sha256sum)"

@@ -78,6 +78,10 @@ for caching in writeback nowriteback; do
   same "in the store" "61001:61001 6755" "$(stat -c '%u:%g %a' "$store/dir-$caching/set-id.gz")"
   same "times" "2001-02-03 04:05:06.789012345 +0000" \
     "$(TZ=UTC stat -c %y "$store/dir-$caching/copy.gz")"
+  : >"$scratch/plain file"
+  if setfacl -m u:61002:r "$scratch/plain file" 2>/dev/null; then
+    getfacl -np "$store/dir-$caching/copy.gz" | grep -q '^user:61002:r--' || fail "his ACL"
+  fi
   gzip -t "$store/dir-$caching"/*.gz || fail "in the store"
 done
 
