@@ -3,6 +3,8 @@
 // Not claimed, on purpose:
 //   POSIX and flock locks: the kernel's own are right on one host.
 //   The first version of killing set-id bits: see init_patch.h for the second.
+//   POSIX ACLs where the store has none: the kernel would take their absence for
+//   an error whenever it checks a permission.
 //   Splicing: data goes through the compressor anyway.
 //   Truncation as a part of OPEN: after such an OPEN the kernel (seen in 6.18)
 //   lets go of the inode, then locks it again and sets its own idea of the size
@@ -29,7 +31,7 @@ constexpr unsigned kMaxBackground = 128;
 
 constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_IOCTL_DIR | FUSE_CAP_READDIRPLUS |
                              FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
-                             FUSE_CAP_PARALLEL_DIROPS;
+                             FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_DONT_MASK;
 constexpr unsigned kUnwanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_POSIX_LOCKS |
                                FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_HANDLE_KILLPRIV |
                                FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
@@ -109,6 +111,7 @@ void FuseAdapter::Init(fuse_conn_info& connection) {
       options_.writeback && (connection.capable & FUSE_CAP_WRITEBACK_CACHE) != 0;
   connection.want |= connection.capable &
                      (writeback ? FUSE_CAP_WRITEBACK_CACHE : FUSE_CAP_AUTO_INVAL_DATA);
+  if (vfs_.has_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
   connection.max_write = kMaxTransferBytes;
   connection.max_readahead = kMaxReadAheadBytes;
   connection.max_background = kMaxBackground;

@@ -124,7 +124,7 @@ void SetXattrOp(fuse_req_t request, fuse_ino_t node, const char* name, const cha
                 size_t byte_count, int flags) {
   Serve(request, [&](Vfs& vfs) {
     const auto bytes = std::as_bytes(std::span(value, byte_count));
-    ReplyDone(request, vfs.SetXattr(node, name, bytes, flags));
+    ReplyDone(request, vfs.SetXattr(CallerOf(request), node, name, bytes, flags));
   });
 }
 

@@ -25,7 +25,10 @@ inline SettleWorker& SettleWorkerOf(fuse_req_t request) {
 
 inline Caller CallerOf(fuse_req_t request) {
   const fuse_ctx* context = fuse_req_ctx(request);
-  return {.uid = context->uid, .gid = context->gid, .pid = context->pid};
+  return {.uid = context->uid,
+          .gid = context->gid,
+          .pid = context->pid,
+          .umask = context->umask};
 }
 
 inline void ReplyError(fuse_req_t request, const std::error_code& error) {

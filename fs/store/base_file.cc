@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "fs/sys/privileges.h"
+
 namespace gzipfs {
 
 // A file of one group, whose short tail does not count its members, gets them
@@ -62,6 +64,7 @@ Result<void> BaseFile::PrepareAppend() {
     end = index_.file_bytes();
   }
   if (rest || has_dead_start) {
+    const KeptPrivileges kept(fd_.get(), may_have_privileges_);
     const BaseWatch::OwnChange change(*watch_, fd_.get());
     GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
     has_loose_cut_ = end > 0;
@@ -77,6 +80,8 @@ Result<void> BaseFile::PrepareAppend() {
 Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
   const uint64_t end = file_bytes();
   if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
+  const KeptPrivileges kept(fd_.get(), may_have_privileges_);
+  may_have_privileges_ = kept.has_any();
   const BaseWatch::OwnChange change(*watch_, fd_.get());
   store_.NoteBaseWrite();
   Result<void> written = store_.ops().WriteVectorAt(fd_.get(), end, parts);
@@ -194,6 +199,7 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
     }
   }
   GZIPFS_TRY(CheckUnchanged());
+  const KeptPrivileges kept_privileges(fd_.get());
   const BaseWatch::OwnChange change(*watch_, fd_.get());
   GZIPFS_TRY(store_.ops().Truncate(fd_.get(), file_offset));
   {
@@ -221,6 +227,12 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   index_.CutAt(file_offset);
   for (const MemberInfo& member : kept) index_.Append(member.plain_bytes, member.member_bytes);
   return {};
+}
+
+Result<void> BaseFile::WithAttributes(const std::function<Result<void>(int fd)>& action) {
+  MutexLock change_lock(change_mutex_);
+  may_have_privileges_ = true;
+  return action(fd_.get());
 }
 
 Result<void> BaseFile::SetTimes(const timespec times[2]) {

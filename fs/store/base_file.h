@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -76,6 +77,11 @@ class BaseFile {
   // ESTALE when somebody else has changed the file since it was opened: what is
   // known of it fits it no longer. Read, and whatever changes the file, look too.
   Result<void> CheckUnchanged() { return watch_->Check(fd_.get()); }
+  // Calls `action`, which reads or changes mode, owner or extended attributes by
+  // the descriptor, while nobody writes to the file: a write keeps the privileges
+  // that were there when it began (KeptPrivileges).
+  Result<void> WithAttributes(const std::function<Result<void>(int fd)>& action)
+      EXCLUDES(change_mutex_);
   // futimens(3). ESTALE as above.
   Result<void> SetTimes(const timespec times[2]);
   Profile profile() const { return profile_; }
@@ -203,6 +209,8 @@ class BaseFile {
   // Taken before mutex_, never by a reader that finds nothing wrong.
   Mutex change_mutex_;
 
+  // Set-id bits or capabilities that a write has to keep.
+  bool may_have_privileges_ GUARDED_BY(change_mutex_) = true;
   bool has_loose_cut_ GUARDED_BY(change_mutex_) = false;  // that a power cut could undo
   std::error_code cut_error_ GUARDED_BY(change_mutex_);   // why it could not be made durable
 

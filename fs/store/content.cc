@@ -224,7 +224,7 @@ Result<void> ContentImpl::WithBaseFd(const std::function<Result<void>(int fd)>& 
     MutexLock lock(mutex_);
     base = base_;
   }
-  return action(base->fd());
+  return base->WithAttributes(action);
 }
 
 namespace {

@@ -5,8 +5,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "fs/store/content_impl.h"
+#include "fs/sys/privileges.h"
 
 namespace gzipfs {
 
@@ -17,6 +19,7 @@ Result<bool> ContentImpl::CopyImage(int image_fd, int base_fd, uint64_t old_byte
   const Result<struct stat> image = ops.Stat(image_fd);
   if (!image) return false;
   const auto new_bytes = static_cast<uint64_t>(image->st_size);
+  std::optional<KeptPrivileges> kept(std::in_place, base_fd);
   if (new_bytes > old_bytes) {
     const Result<void> grown =
         ops.CopyRange(image_fd, old_bytes, base_fd, old_bytes, new_bytes - old_bytes);
@@ -27,6 +30,7 @@ Result<bool> ContentImpl::CopyImage(int image_fd, int base_fd, uint64_t old_byte
   }
   GZIPFS_TRY(ops.CopyRange(image_fd, 0, base_fd, 0, std::min(old_bytes, new_bytes)));
   GZIPFS_TRY(ops.Truncate(base_fd, new_bytes));
+  kept.reset();
   GZIPFS_TRY(ops.SyncAll(base_fd));
   return true;
 }

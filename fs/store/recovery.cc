@@ -16,6 +16,7 @@
 #include "fs/store/quarantine.h"
 #include "fs/store/recovery_places.h"
 #include "fs/store/redo_log.h"
+#include "fs/sys/privileges.h"
 
 namespace gzipfs {
 namespace {
@@ -221,8 +222,10 @@ Result<void> Recovery::CopyImage(const FoundLog& log, const RecoveryPlace& place
   const Result<BaseIdentity> identity = IdentityOf(ops, from->get());
   if (!identity) return Fail(identity.error());
   if (!(*identity == image.image)) return Fail(ESTALE);
+  std::optional<KeptPrivileges> kept(std::in_place, base->get());
   GZIPFS_TRY(ops.CopyRange(from->get(), 0, base->get(), 0, image.image.stored_bytes));
   GZIPFS_TRY(ops.Truncate(base->get(), image.image.stored_bytes));
+  kept.reset();
   return ops.SyncAll(base->get());
 }
 
@@ -322,7 +325,9 @@ void Recovery::CutLostPages(const RecoveryPlace& place, int fd, uint64_t durable
   if (lost && (!*lost || **lost < durable_bytes)) return;
   const auto kept = lost ? KeepAside(store_, fd, **lost, source.Size(), place.path())
                          : Result<std::string>(Fail(lost.error()));
+  std::optional<KeptPrivileges> privileges(std::in_place, fd);
   Result<void> cut = kept ? ops.Truncate(fd, **lost) : Fail(kept.error());
+  privileges.reset();
   if (cut) cut = ops.SyncData(fd);
   if (!cut) {
     watcher_.say(fmt::format("{} may have lost pages in a power cut, and stays as it is: {}",

@@ -6,9 +6,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "codec/member_index.h"
 #include "fs/store/repair_plan.h"
+#include "fs/sys/privileges.h"
 
 namespace gzipfs {
 namespace {
@@ -89,12 +91,14 @@ Result<std::string> FileRepair::KeepRest() {
 // torn.
 Result<void> FileRepair::CutAndAppend() {
   const int fd = fd_.get();
+  std::optional<KeptPrivileges> kept(std::in_place, fd);
   if (plan_.cuts_rest) GZIPFS_TRY(ops_.Truncate(fd, plan_.members_end));
   const Result<void> written = ops_.WriteAt(fd, plan_.members_end, plan_.tail);
   if (!written) {
     (void)ops_.Truncate(fd, plan_.members_end);
     return written;
   }
+  kept.reset();
   const timespec times[2] = {before_.st_atim, before_.st_mtim};
   GZIPFS_TRY(ops_.SetTimes(fd, times));
   return ops_.SyncAll(fd);

@@ -16,7 +16,8 @@ namespace gzipfs {
 struct Caller {
   uid_t uid = 0;
   gid_t gid = 0;
-  pid_t pid = 0;  // 0: not known; then without supplementary groups
+  pid_t pid = 0;     // 0: not known; then without supplementary groups
+  mode_t umask = 0;  // where a request makes something, and nobody has applied it yet
 };
 
 // The calling thread acts as `caller` from construction to destruction, which

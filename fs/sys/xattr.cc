@@ -99,6 +99,11 @@ Result<void> RemoveXattr(int fd, const char* name) {
   return CheckCall([&] { return ::removexattr(path.c_str(), name); });
 }
 
+bool HasAcls(int fd) {
+  const auto acl = GetXattr(fd, kAccessAclName);
+  return acl || ErrnoOf(acl.error()) != EOPNOTSUPP;
+}
+
 Result<void> CopyXattrs(int from_fd, int to_fd) {
   const auto wanted = ListOrNone(from_fd);
   if (!wanted) return Fail(wanted.error());

@@ -14,6 +14,10 @@
 
 namespace gzipfs {
 
+// The names of POSIX ACLs (acl(5)); a default ACL is a directory's alone.
+inline constexpr char kAccessAclName[] = "system.posix_acl_access";
+inline constexpr char kDefaultAclName[] = "system.posix_acl_default";
+
 // Stores `value` under `name`; `flags` are those of setxattr(2).
 Result<void> SetXattr(int fd, const char* name, std::span<const std::byte> value, int flags);
 
@@ -24,6 +28,9 @@ Result<std::vector<std::byte>> GetXattr(int fd, const char* name);
 Result<std::string> ListXattrs(int fd);
 
 Result<void> RemoveXattr(int fd, const char* name);
+
+// Whether the filesystem that `fd` is on has POSIX ACLs. True where it cannot be told.
+bool HasAcls(int fd);
 
 // Gives `to_fd` the attributes of `from_fd` that may be read, POSIX ACLs among
 // them, and takes away others that it has (an ACL inherited from its directory).

@@ -39,6 +39,10 @@ class OpenFile {
     const MutexLock lock(mutex_);
     return is_writable_;
   }
+  // Of a raw file: held while its attributes change, and while the kernel's unwritten
+  // pages, of a program's write long ago, go to it (KeptPrivileges).
+  Mutex raw_attr_mutex;
+
   // How often settling it had failed before.
   unsigned CountSettleFailure() { return settle_failures_.fetch_add(1); }
 

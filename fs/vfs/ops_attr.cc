@@ -45,6 +45,7 @@ Result<void> Vfs::ChangeBase(const InodeRef& inode,
     if (!file) return {};
   }
   if (file->is_gzip()) return file->content()->WithBaseFd(change);
+  const MutexLock lock(file->raw_attr_mutex);
   return change(file->raw_fd()->get());
 }
 

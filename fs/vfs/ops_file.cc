@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "fs/sys/at.h"
+#include "fs/sys/privileges.h"
 #include "fs/vfs/vfs.h"
 
 namespace gzipfs {
@@ -65,6 +66,11 @@ Result<void> Vfs::Write(const Caller* caller, FileHandle& handle, uint64_t plain
     } else {
       GZIPFS_TRY(content->Write(plain_offset, bytes));
     }
+  } else if (caller == nullptr) {
+    const int fd = handle.file->raw_fd()->get();
+    const MutexLock lock(handle.file->raw_attr_mutex);
+    const KeptPrivileges kept(fd);
+    GZIPFS_TRY(ops().WriteAt(fd, plain_offset, bytes));
   } else {
     GZIPFS_TRY(WriteRaw(handle.file->raw_fd()->get(), plain_offset, bytes, appends));
   }

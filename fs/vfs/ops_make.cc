@@ -2,10 +2,12 @@
 //
 // A new entry is free only when neither the mount shows its name nor the store
 // has the name it will lie under. It is made as the caller, so that owner,
-// group, set-id bits and quotas are what they would be in a plain directory.
+// group, set-id bits, inherited ACL and quotas are what they would be in a plain
+// directory.
 #include <fcntl.h>
 
 #include "fs/sys/at.h"
+#include "fs/sys/xattr.h"
 #include "fs/vfs/vfs.h"
 
 namespace gzipfs {
@@ -31,6 +33,14 @@ Result<void> Vfs::CheckFree(DirectoryView& directory, const std::string& name,
   return {};
 }
 
+// The store's filesystem lets new entries inherit by itself; the umask is left to
+// us, because it counts only where there is nothing to inherit (acl(5)).
+mode_t Vfs::ModeOfNew(const Caller& caller, int dir_fd, mode_t mode) {
+  const bool inherits =
+      has_acls_ && caller.umask != 0 && gzipfs::GetXattr(dir_fd, kDefaultAclName);
+  return inherits ? mode : mode & ~caller.umask;
+}
+
 Result<Vfs::MadeFile> Vfs::MakeGzipFile(const Caller& caller, const InodeRef& parent,
                                         const std::string& name, mode_t mode) {
   const SharedLock lock(names_.lock);
@@ -39,13 +49,14 @@ Result<Vfs::MadeFile> Vfs::MakeGzipFile(const Caller& caller, const InodeRef& pa
   BaseView view(ops(), inodes(), dir->get());
   std::string store_name = GzipStoreName(name);
   GZIPFS_TRY(CheckFree(view, name, store_name));
+  const mode_t new_mode = ModeOfNew(caller, dir->get(), mode) & 07777;
   Result<UniqueFd> fd = Fail(EPERM);
   {
     const CredentialsGuard guard(caller);
     if (!guard.holds()) return Fail(EPERM);
     fd = names_.OpenWithRoom([&] {
       return ops().OpenAt(dir->get(), store_name.c_str(),
-                          O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_NOCTTY, mode & 07777);
+                          O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_NOCTTY, new_mode);
     });
   }
   if (!fd) return Fail(fd.error());
@@ -93,8 +104,9 @@ Result<Created> Vfs::Create(const Caller& caller, NodeId parent_id, const char* 
 Result<Entry> Vfs::MakeNode(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
                             dev_t device) {
   if ((mode & S_IFMT) != 0 && !S_ISREG(mode)) {
-    return MakeNamed(caller, parent_id, name,
-                     [&](int dir_fd) { return MakeNodeAt(dir_fd, name, mode, device); });
+    return MakeNamed(caller, parent_id, name, mode, [&](int dir_fd, mode_t new_mode) {
+      return MakeNodeAt(dir_fd, name, new_mode, device);
+    });
   }
   const auto created = Create(caller, parent_id, name, mode, O_RDWR | O_EXCL);
   if (!created) return Fail(created.error());
@@ -107,19 +119,22 @@ Result<Entry> Vfs::MakeNode(const Caller& caller, NodeId parent_id, const char* 
 
 Result<Entry> Vfs::MakeDirectory(const Caller& caller, NodeId parent_id, const char* name,
                                  mode_t mode) {
-  return MakeNamed(caller, parent_id, name,
-                   [&](int dir_fd) { return MakeDirectoryAt(dir_fd, name, mode & 07777); });
+  return MakeNamed(caller, parent_id, name, mode & 07777, [&](int dir_fd, mode_t new_mode) {
+    return MakeDirectoryAt(dir_fd, name, new_mode);
+  });
 }
 
 Result<Entry> Vfs::MakeSymlink(const Caller& caller, NodeId parent_id, const char* name,
                                const char* target) {
-  return MakeNamed(caller, parent_id, name,
-                   [&](int dir_fd) { return MakeSymlinkAt(target, dir_fd, name); });
+  return MakeNamed(caller, parent_id, name, 0, [&](int dir_fd, mode_t) {
+    return MakeSymlinkAt(target, dir_fd, name);
+  });
 }
 
-// Everything that keeps its name in the store.
-Result<Entry> Vfs::MakeNamed(const Caller& caller, NodeId parent_id, const std::string& name,
-                             const std::function<Result<void>(int dir_fd)>& make) {
+// Everything that keeps its name in the store. `make` is told the mode to give.
+Result<Entry> Vfs::MakeNamed(
+    const Caller& caller, NodeId parent_id, const std::string& name, mode_t mode,
+    const std::function<Result<void>(int dir_fd, mode_t new_mode)>& make) {
   const auto parent = ParentForNew(parent_id, name);
   if (!parent) return Fail(parent.error());
   const SharedLock lock(names_.lock);
@@ -127,10 +142,11 @@ Result<Entry> Vfs::MakeNamed(const Caller& caller, NodeId parent_id, const std::
   if (!dir) return Fail(dir.error());
   BaseView view(ops(), inodes(), dir->get());
   GZIPFS_TRY(CheckFree(view, name, name));
+  const mode_t new_mode = ModeOfNew(caller, dir->get(), mode);
   {
     const CredentialsGuard guard(caller);
     if (!guard.holds()) return Fail(EPERM);
-    GZIPFS_TRY(make(dir->get()));
+    GZIPFS_TRY(make(dir->get(), new_mode));
   }
   (*parent)->change_count.fetch_add(1);
   const auto base = ops().StatAt(dir->get(), name.c_str());

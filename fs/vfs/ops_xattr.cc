@@ -13,6 +13,20 @@ namespace {
 // The kernel asks for it before every write(2), to drop it.
 constexpr std::string_view kCapabilityName = "security.capability";
 
+bool IsAclName(std::string_view name) {
+  return name == kAccessAclName || name == kDefaultAclName;
+}
+
+// What the kernel does on its own filesystems for whoever lacks CAP_FSETID
+// (posix_acl_update_mode in fs/posix_acl.c).
+Result<void> DropSetGroupIdAfterAcl(FileOps& ops, int fd, const Caller& caller) {
+  if (caller.uid == 0) return {};
+  const auto base = ops.Stat(fd);
+  if (!base) return Fail(base.error());
+  if ((base->st_mode & S_ISGID) == 0 || IsInGroup(caller, base->st_gid)) return {};
+  return ChangeMode(fd, base->st_mode & 07777 & ~S_ISGID);
+}
+
 }  // namespace
 
 Result<std::string> Vfs::ReadLink(NodeId id) {
@@ -44,13 +58,17 @@ Result<void> Vfs::ReadBase(const InodeRef& inode,
   return action(file->raw_fd()->get());
 }
 
-Result<void> Vfs::SetXattr(NodeId id, const char* name, std::span<const std::byte> value,
-                           int flags) {
+Result<void> Vfs::SetXattr(const Caller& caller, NodeId id, const char* name,
+                           std::span<const std::byte> value, int flags) {
   if (store_.read_only()) return Fail(EROFS);
   const auto inode = inodes().Get(id);
   if (!inode) return Fail(inode.error());
-  GZIPFS_TRY(ChangeBase(
-      *inode, [&](int fd) { return gzipfs::SetXattr(fd, name, value, flags); }));
+  const auto set = [&](int fd) -> Result<void> {
+    GZIPFS_TRY(gzipfs::SetXattr(fd, name, value, flags));
+    return name == std::string_view(kAccessAclName) ? DropSetGroupIdAfterAcl(ops(), fd, caller)
+                                                    : Result<void>();
+  };
+  GZIPFS_TRY(ChangeBase(*inode, set));
   if (const auto file = files_.Find(*inode)) file->NoteXattrChange();
   return {};
 }
@@ -70,7 +88,12 @@ Result<std::vector<std::byte>> Vfs::GetXattr(NodeId id, const char* name) {
     return {};
   });
   if (file && !done && ErrnoOf(done.error()) == ENODATA) file->SetLacksCapability(as_of);
-  if (!done) return Fail(done.error());
+  if (!done) {
+    // To the kernel, which asks in order to check a permission, it would be an error
+    // that a directory of the store is on another filesystem, one without ACLs.
+    const bool has_none = has_acls_ && ErrnoOf(done.error()) == EOPNOTSUPP && IsAclName(name);
+    return has_none ? Fail(ENODATA) : Fail(done.error());
+  }
   return value;
 }
 

@@ -2,6 +2,7 @@
 #include "fs/vfs/vfs.h"
 
 #include "fs/sys/at.h"
+#include "fs/sys/xattr.h"
 
 namespace gzipfs {
 namespace {
@@ -14,7 +15,11 @@ struct stat RootAttr(Store& store) {
 
 }  // namespace
 
-Vfs::Vfs(Store& store) : store_(store), names_(store, RootAttr(store)), files_(names_) {}
+Vfs::Vfs(Store& store)
+    : store_(store),
+      has_acls_(HasAcls(store.root_fd())),
+      names_(store, RootAttr(store)),
+      files_(names_) {}
 
 Result<struct statvfs> Vfs::StatFilesystem() {
   auto filesystem = gzipfs::StatFilesystem(store_.root_fd());

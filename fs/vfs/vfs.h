@@ -86,6 +86,9 @@ class Vfs {
     files_.UseWriteback(writeback);
   }
 
+  // Whether files of the store may have POSIX ACLs.
+  bool has_acls() const { return has_acls_; }
+
   // Who is told, with no lock held, of an inode whose attributes changed by
   // something that the kernel does not expect to change them.
   void TellAttrChanged(std::function<void(NodeId)> tell) { tell_attr_changed_ = std::move(tell); }
@@ -97,6 +100,8 @@ class Vfs {
   Result<struct stat> SetAttr(const Caller& caller, NodeId id, const AttrChanges& changes,
                               FileHandle* handle);
 
+  // What is new inherits the default ACL of its directory; where that has none,
+  // the caller's umask applies to `mode`.
   Result<Created> Create(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
                          int flags);
   Result<Entry> MakeNode(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,
@@ -138,7 +143,10 @@ class Vfs {
   Result<void> SyncDirectory(DirHandle& handle);
 
   Result<std::string> ReadLink(NodeId id);
-  Result<void> SetXattr(NodeId id, const char* name, std::span<const std::byte> value, int flags);
+  // An access ACL also sets the mode, and drops the set-group-id bit for callers
+  // who are neither root nor in the file's group, as chmod(2) does.
+  Result<void> SetXattr(const Caller& caller, NodeId id, const char* name,
+                        std::span<const std::byte> value, int flags);
   Result<std::vector<std::byte>> GetXattr(NodeId id, const char* name);
   Result<std::string> ListXattrs(NodeId id);
   Result<void> RemoveXattr(NodeId id, const char* name);
@@ -201,11 +209,13 @@ class Vfs {
   Result<InodeRef> ParentForNew(NodeId parent_id, std::string_view name);
   Result<void> CheckFree(DirectoryView& directory, const std::string& name,
                          const std::string& store_name);
+  mode_t ModeOfNew(const Caller& caller, int dir_fd, mode_t mode);
   Result<MadeFile> MakeGzipFile(const Caller& caller, const InodeRef& parent,
                                 const std::string& name, mode_t mode);
   void UndoMakeFile(const InodeRef& parent, const MadeFile& made);
   Result<Entry> MakeNamed(const Caller& caller, NodeId parent_id, const std::string& name,
-                          const std::function<Result<void>(int dir_fd)>& make);
+                          mode_t mode,
+                          const std::function<Result<void>(int dir_fd, mode_t new_mode)>& make);
 
   // ops_link.cc
   Result<void> LinkInode(const InodeRef& inode, const InodeRef& parent, const std::string& name);
@@ -259,6 +269,7 @@ class Vfs {
   Result<void> ReadBase(const InodeRef& inode, const std::function<Result<void>(int fd)>& action);
 
   Store& store_;
+  const bool has_acls_;
   bool writeback_ = true;
   std::function<void(NodeId)> tell_attr_changed_ = [](NodeId) {};
   NameSpace names_;

@@ -26,6 +26,7 @@ mount_store -o cache=4M
 limit=$(awk '/Max open files/ { print $5 }' "/proc/$daemon_pid/limits")
 [ "$limit" -le 1024 ] || fail "the daemon has $limit descriptors"
 
+at_first=$(awk '/VmRSS/ { print $2 }' "/proc/$daemon_pid/status")
 resident() { awk '/VmRSS/ { print $2 }' "/proc/$daemon_pid/status"; }
 
 same "find" "$count" "$(find "$plain" -type f | wc -l)"
@@ -36,9 +37,12 @@ second=$(resident)
 find "$plain" -type f -print0 | xargs -0 cat >/dev/null || fail "second cat"
 third=$(resident)
 echo "resident: $first KiB after find, $second KiB after cat, $third KiB after another cat"
+echo "$(((first - at_first) * 1024 / count)) bytes for an inode, $count of them"
 # All inodes are known to the kernel: 512 bytes each and the program itself. A
 # second pass adds nothing, but further threads of libfuse.
 if ! is_sanitized; then
+  [ $(((first - at_first - 4000) * 1024 / count)) -le 512 ] ||
+    fail "more than 512 bytes for an inode"
   [ "$second" -le $((30000 + count / 2)) ] || fail "memory: $second KiB"
   [ "$third" -le $((second + 10000)) ] || fail "memory grows: $second to $third KiB"
 fi

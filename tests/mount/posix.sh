@@ -18,7 +18,9 @@ options=allow_other,suid,dev
 # everything DIRECTORY: what is below it, without what no filesystem has to keep
 everything() {
   (cd "$1" && find . -type d -printf '%p %y %m %U:%G %n %T@\n' -o \
-    -printf '%p %y %m %U:%G %n %s %T@ %l\n' | sort)
+    -printf '%p %y %m %U:%G %n %s %T@ %l\n' | sort
+    find . ! -type l | sort | xargs getfacl -npE --
+    find . | sort | xargs getfattr -hd -m - -e hex --)
 }
 
 # Of the two ways of caching, which differ in the kernel above all, each sanitizer has one.

@@ -239,37 +239,5 @@ def utimensat(side):
                                 watch=["it", "target of it"])
 
 
-def lasting(side):
-    """Times that were set are not moved by anything that comes later in the store."""
-    directory = os.path.join(side.top, "lasting")
-    os.mkdir(directory)
-    side.fresh("what lasts", directory)
-    side.do("root", "chmod", ".", 0o3770)
-    for number, kind in enumerate(KINDS):
-        side.make(kind, kind, 0o640 + number, (ANN, STAFF))
-        side.do("root", "utimens", kind, TIMES[1], kind != "symlink")
-    for number, calls in enumerate((
-            (("write", b"some"), ("futimens", TIMES[1])),
-            (("futimens", TIMES[1]), ("write", b"")),
-            (("write", b"x" * 200000), ("futimens", TIMES[1]), ("fsync",)),
-            (("write", b"x" * 200000), ("fsync",), ("pwrite", b"changed", 70000),
-             ("futimens", TIMES[1]), ("fchmod", 0o4711)),
-            (("write", b"some"), ("fchown", ANN, STAFF), ("futimens", TIMES[1]), ("fchmod", 0o600)),
-            (("ftruncate", 100000), ("fallocate", 50), ("futimens", TIMES[1])),
-            (("write", b"some"), ("futimens", TIMES[11])),
-            (("write", b"some"), ("futimens", TIMES[10])))):
-        name = "file-%d" % number
-        side.do("root", "open", "f", name, os.O_RDWR | os.O_CREAT, 0o644)
-        for call, *arguments in calls:
-            side.do("root", call, "f", *arguments)
-        side.do("root", "close", "f")
-        if number % 2:
-            side.do("root", "rename", name, "directory/" + name)
-            side.do("root", "link", "directory/" + name, name)
-    side.do("root", "utimens", "directory", TIMES[1])
-    side.do("root", "utimens", ".", TIMES[1])
-    side.tree()
-
-
 CASES = [making, owners_and_set_ids, set_ids_of_open_files, permissions, sticky_directories, times,
-         utimensat, lasting]
+         utimensat]

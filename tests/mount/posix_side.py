@@ -4,7 +4,6 @@ What is compared is the text that a Side notes for each call: its answer or its 
 file that it watches the type, mode, links, owner, group, size and what became of its times. A time
 is "kept", "now", so many seconds off, or, when it was set to something else, that.
 """
-import ctypes
 import errno
 import multiprocessing
 import os
@@ -12,12 +11,10 @@ import shutil
 import signal
 import socket
 import stat
-import subprocess
 import time
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
-UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
+from posix_calls import LIBC, TYPE_NAMES, Calls
+
 PR_SET_PDEATHSIG = 1
 CLOCK_REALTIME_COARSE = 5  # the clock that files are stamped with
 
@@ -25,6 +22,7 @@ CLOCK_REALTIME_COARSE = 5  # the clock that files are stamped with
 STAFF = 61009
 USERS = {
     "root": (0, 0, []),
+    "root's other": (0, 0, []),  # a second process
     "ann": (61001, 61001, []),
     "ann+": (61001, 61001, [61008, STAFF]),
     "bob": (61002, 61002, []),
@@ -32,144 +30,6 @@ USERS = {
     "cat": (61003, 61001, []),  # in ann's own group
 }
 ANN, BOB = USERS["ann"][0], USERS["bob"][0]
-
-TYPE_NAMES = {stat.S_IFREG: "regular", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink",
-              stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFCHR: "char",
-              stat.S_IFBLK: "block"}
-
-
-def check(result):
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "")
-
-
-def times_argument(times):
-    """Of (atime, mtime), each nanoseconds, "now" or "omit"; None stays None."""
-    if times is None:
-        return None
-    array = (ctypes.c_long * 4)()
-    for i, each in enumerate(times):
-        special = {"now": UTIME_NOW, "omit": UTIME_OMIT}.get(each)
-        seconds, nanoseconds = (0, special) if special else divmod(each, 10 ** 9)
-        array[2 * i:2 * i + 2] = [seconds, nanoseconds]
-    return array
-
-
-class Calls:
-    """What an actor can be told to do; descriptors have names and stay open."""
-
-    def __init__(self):
-        self.fds = {}
-
-    mkdir, rmdir, unlink, symlink, readlink = os.mkdir, os.rmdir, os.unlink, os.symlink, os.readlink
-    chmod, chown, lchown, truncate, access = os.chmod, os.chown, os.lchown, os.truncate, os.access
-    mkfifo, umask, chdir = os.mkfifo, os.umask, os.chdir
-
-    def mknod(self, path, mode, device=(0, 0)):
-        os.mknod(path, mode, os.makedev(*device))
-
-    def link(self, source, target, follow=False):
-        os.link(source, target, follow_symlinks=follow)
-
-    def rename(self, source, target, flags=0):
-        check(LIBC.renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), flags))
-
-    def utimens(self, path, times, follow=True):
-        check(LIBC.utimensat(AT_FDCWD, os.fsencode(path), times_argument(times),
-                             0 if follow else AT_SYMLINK_NOFOLLOW))
-
-    def futimens(self, name, times):
-        check(LIBC.futimens(self.fds[name], times_argument(times)))
-
-    def stat(self, path):
-        return TYPE_NAMES[stat.S_IFMT(os.stat(path).st_mode)]
-
-    def lstat(self, path):
-        return TYPE_NAMES[stat.S_IFMT(os.lstat(path).st_mode)]
-
-    def listdir(self, path):
-        return sorted(os.listdir(path))
-
-    def bind(self, path):
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(path)
-
-    def connect(self, path):
-        with socket.socket(socket.AF_UNIX) as made:
-            made.connect(path)
-
-    def talk(self, path):
-        """Binds a socket, connects to it, and sends something through."""
-        with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
-            server.bind(path)
-            server.listen()
-            client.connect(path)
-            accepted, _ = server.accept()
-            client.sendall(b"word")
-            with accepted:
-                return accepted.recv(10)
-
-    def open(self, name, path, flags, mode=0o666):
-        self.close(name)
-        self.fds[name] = os.open(path, flags, mode)
-
-    def close(self, name):
-        if name in self.fds:
-            os.close(self.fds.pop(name))
-
-    def read(self, name, count):
-        return os.read(self.fds[name], count)
-
-    def pread(self, name, count, offset):
-        return os.pread(self.fds[name], count, offset)
-
-    def write(self, name, data):
-        return os.write(self.fds[name], data)
-
-    def pwrite(self, name, data, offset):
-        return os.pwrite(self.fds[name], data, offset)
-
-    def seek(self, name, offset, whence):
-        return os.lseek(self.fds[name], offset, whence)
-
-    def ftruncate(self, name, size):
-        os.ftruncate(self.fds[name], size)
-
-    def fallocate(self, name, size):
-        os.posix_fallocate(self.fds[name], 0, size)
-
-    def fsync(self, name):
-        os.fsync(self.fds[name])
-
-    def fchmod(self, name, mode):
-        os.fchmod(self.fds[name], mode)
-
-    def fchown(self, name, uid, gid):
-        os.fchown(self.fds[name], uid, gid)
-
-    def fchdir(self, name):
-        os.fchdir(self.fds[name])
-
-    def fstat(self, name):
-        found = os.fstat(self.fds[name])
-        size = "" if stat.S_ISDIR(found.st_mode) else " %d bytes" % found.st_size
-        return "%s %04o links %d%s" % (TYPE_NAMES[stat.S_IFMT(found.st_mode)],
-                                       stat.S_IMODE(found.st_mode), found.st_nlink, size)
-
-    def linkfd(self, name, target):
-        """A new name for what a descriptor is open on."""
-        os.link("/proc/self/fd/%d" % self.fds[name], target, follow_symlinks=True)
-
-    def execute(self, path, *arguments):
-        return subprocess.run([path, *arguments], executable=path, capture_output=True).stdout
-
-    def start(self, name, path, *arguments):
-        self.fds[name] = subprocess.Popen([path, *arguments], executable=path)
-
-    def stop(self, name):
-        process = self.fds.pop(name)
-        process.kill()
-        process.wait()
 
 
 class Actor:

@@ -205,7 +205,7 @@ TEST_F(OpsFileTest, AFileChangedBehindTheMountIsServedAnew) {
 TEST_F(OpsFileTest, ExtendedAttributesAreTheBases) {
   Make("a", "text");
   const NodeId node = Node("a");
-  const auto set = vfs_->SetXattr(node, "user.colour", BytesOf("red"), 0);
+  const auto set = vfs_->SetXattr(kRootCaller, node, "user.colour", BytesOf("red"), 0);
   if (ErrorOf(set) == EOPNOTSUPP) GTEST_SKIP() << "no extended attributes here";
   ASSERT_EQ(ErrorOf(set), 0);
   char value[16] = {};

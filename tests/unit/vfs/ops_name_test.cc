@@ -239,7 +239,7 @@ TEST_F(OpsNameTest, AReadOnlyMountChangesNothing) {
   EXPECT_EQ(Rename("a", "b"), EROFS);
   EXPECT_EQ(ErrorOf(vfs_->Open(kRootCaller, Node("a"), O_WRONLY)), EROFS);
   EXPECT_EQ(ErrorOf(vfs_->SetAttr(kRootCaller, Node("a"), {.mode = 0600}, nullptr)), EROFS);
-  EXPECT_EQ(ErrorOf(vfs_->SetXattr(Node("a"), "user.x", {}, 0)), EROFS);
+  EXPECT_EQ(ErrorOf(vfs_->SetXattr(kRootCaller, Node("a"), "user.x", {}, 0)), EROFS);
 }
 
 }  // namespace
