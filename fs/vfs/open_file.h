@@ -39,6 +39,11 @@ class OpenFile {
     const MutexLock lock(mutex_);
     return is_writable_;
   }
+  // Counts the handles that may write.
+  void AddWriter() { writer_count_.fetch_add(1); }
+  void RemoveWriter() { writer_count_.fetch_sub(1); }
+  bool has_writers() const { return writer_count_.load() > 0; }
+
   // How often settling it had failed before.
   unsigned CountSettleFailure() { return settle_failures_.fetch_add(1); }
 
@@ -69,6 +74,7 @@ class OpenFile {
   uint64_t open_count_ = 1;   // how often users came: tells that nobody did
 
   std::atomic<unsigned> settle_failures_{0};
+  std::atomic<unsigned> writer_count_{0};
   std::atomic<int64_t> change_time_ns_{0};
   std::atomic<uint32_t> xattr_change_count_{1};
   std::atomic<uint32_t> lacking_as_of_{0};
