@@ -124,7 +124,8 @@ const char kMountOptionsHelp[] =
     "  cache=SIZE            memory for decoded blocks; default: 64M\n"
     "  dirty=SIZE            memory for data not written yet; default: 64M\n"
     "  writeback, nowriteback\n"
-    "                        whether the kernel gathers small writes; default: it does\n"
+    "                        whether the kernel gathers small writes; default: it does,\n"
+    "                        unless the disk is nearly full at the time of mounting\n"
     "  log=WHERE             syslog, stderr or a file; default: syslog, with -f stderr\n"
     "  nosuid, nodev         on by default; suid, dev, exec, noexec, sync, noatime,\n"
     "                        dirsync and the words of fstab(5) are understood as well\n";

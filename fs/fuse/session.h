@@ -1,6 +1,7 @@
 // A mounted store from its options to its end.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct MountOptions {
   bool foreground = false;
   bool debug = false;           // libfuse's own tracing; implies foreground
   bool allow_other = false;
-  bool writeback = true;        // let the kernel gather small writes
+  // Whether the kernel gathers small writes; if not said, unless the disk is nearly full.
+  std::optional<bool> writeback;
   std::string log;              // "syslog", "stderr" or a file; empty: stderr in the
                                 // foreground, syslog in the background
   std::vector<std::string> kernel_options;  // nosuid, nodev, ... as given with -o

@@ -168,6 +168,9 @@ class ContentImpl final : public Content,
       EXCLUDES(mutex_);
   void RememberEnd(const DirtyBlock& appended) REQUIRES(mutex_);
   bool IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const EXCLUDES(mutex_);
+  // ENOSPC when there is no room for it on the disk; WriteImpl does not ask.
+  Result<uint64_t> WriteIfItFits(std::optional<uint64_t> plain_offset,
+                                 std::span<const std::byte> bytes);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
                              std::span<const std::byte> bytes);
   void WriteBlock(uint64_t block_index, uint32_t begin, std::span<const std::byte> bytes,

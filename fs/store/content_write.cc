@@ -184,13 +184,20 @@ Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte
     }
   }
   if (bytes.empty()) return {};
-  Result<uint64_t> at = WriteImpl(plain_offset, bytes);
+  Result<uint64_t> at = WriteIfItFits(plain_offset, bytes);
   if (!at) return Fail(at.error());
   return {};
 }
 
 Result<uint64_t> ContentImpl::WriteAtEnd(std::span<const std::byte> bytes) {
-  return WriteImpl(std::nullopt, bytes);
+  return WriteIfItFits(std::nullopt, bytes);
+}
+
+Result<uint64_t> ContentImpl::WriteIfItFits(std::optional<uint64_t> plain_offset,
+                                            std::span<const std::byte> bytes) {
+  const SpaceGate::Pass pass = store_.space().MakePass(bytes.size() + 2 * block_bytes_);
+  GZIPFS_TRY(store_.space().Enter());
+  return WriteImpl(plain_offset, bytes);
 }
 
 // Waits until no block is on its way anywhere and nobody writes to the base.

@@ -117,6 +117,12 @@ void DirtyBudget::EndProgress() {
   changed_.NotifyAll();
 }
 
+bool DirtyBudget::AwaitProgress(std::chrono::milliseconds pause) {
+  MutexLock lock(mutex_);
+  (void)changed_.WaitFor(mutex_, pause);
+  return in_progress_ > 0 || settling_ > 0;
+}
+
 void DirtyBudget::SetRelief(std::function<bool()> relief) {
   MutexLock lock(mutex_);
   relief_ = std::move(relief);

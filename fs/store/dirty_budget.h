@@ -5,6 +5,7 @@
 // writer calls a relief function, which spills some file's blocks.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -32,6 +33,10 @@ class DirtyBudget {
   // waits for them rather than calling for relief.
   void BeginProgress() EXCLUDES(mutex_);
   void EndProgress() EXCLUDES(mutex_);
+
+  // Waits for a change, `pause` at most; whether blocks are on their way out of memory
+  // after that, or a file is being settled.
+  bool AwaitProgress(std::chrono::milliseconds pause) EXCLUDES(mutex_);
 
   // A file is being flushed, settled or cut, which will free its blocks: for
   // as long the store is not taken for full. For a scope.

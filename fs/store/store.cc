@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <bit>
+#include <limits>
 #include <tuple>
 
 #include "fs/store/store_config.h"
@@ -51,6 +52,7 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
       root_fd_(std::move(root_fd)),
       cache_(options.cache_bytes),
       budget_(options.dirty_bytes),
+      space_(budget_, [this] { return FreeBytes(); }, [this] { return relief_.Relieve(); }),
       pool_(options.thread_count ? options.thread_count : UsableCores()) {
   budget_.SetRelief([this] { return relief_.Relieve(); });
 }
@@ -63,6 +65,13 @@ Store::~Store() {
   if (is_signed_ && is_in_order) {
     (void)ops_.WriteAt(lock_fd_.get(), 0, std::as_bytes(std::span(text)));
   }
+}
+
+uint64_t Store::FreeBytes() const {
+  const Result<struct statvfs> disk = StatFilesystem(root_fd_.get());
+  if (!disk || disk->f_blocks == 0) return std::numeric_limits<uint64_t>::max();
+  // Not f_bfree, which root could use in part: ext4 counts there what it keeps for itself.
+  return uint64_t{disk->f_bavail} * disk->f_frsize;
 }
 
 tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& path,

@@ -16,6 +16,7 @@
 #include "fs/store/dirty_budget.h"
 #include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
+#include "fs/store/space_gate.h"
 #include "fs/store/sync_marker.h"
 #include "fs/store/tail_doubts.h"
 #include "fs/sys/file_ops.h"
@@ -94,6 +95,7 @@ class Store {
   BlockCache& cache() { return cache_; }
   DirtyBudget& budget() { return budget_; }
   ReliefList& relief() { return relief_; }
+  SpaceGate& space() { return space_; }
   LogTable& logs() { return logs_; }
   TailDoubts& tail_doubts() { return tail_doubts_; }
   Checkpointer& checkpointer() { return checkpointer_; }
@@ -123,6 +125,9 @@ class Store {
   // process that is to end soon; for good.
   void Hurry() { is_hurried_ = true; }
   bool is_hurried() const { return is_hurried_; }
+  // What is free on the store's disk for this process; the largest number where the
+  // filesystem does not tell.
+  uint64_t FreeBytes() const;
   // Opens a directory inside the private one, made first if it is not there.
   Result<UniqueFd> OpenPrivateDir(const char* name);
   // A name for a temporary file in the private directory, unique in this process.
@@ -158,6 +163,7 @@ class Store {
   BlockCache cache_;
   DirtyBudget budget_;
   ReliefList relief_;
+  SpaceGate space_;
   LogTable logs_;
   TailDoubts tail_doubts_;
   std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only

@@ -66,6 +66,11 @@ Result<int> WaitForChild(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+uint64_t MachineMemoryBytes() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  return pages < 0 ? 0 : static_cast<uint64_t>(pages) * static_cast<uint64_t>(::getpagesize());
+}
+
 Result<ProgramResult> RunProgram(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct ProgramResult {
 // What tells one run of the kernel from all others, proc(5); empty when it is not
 // to be had.
 std::string BootId();
+
+// The memory of the machine in bytes.
+uint64_t MachineMemoryBytes();
 
 // Runs `words` (a program found in PATH, and its arguments) to its end.
 Result<ProgramResult> RunProgram(const std::vector<std::string>& words);

@@ -12,7 +12,9 @@ fsync or close, and freed again. When there is no space what was acknowledged mu
 read; when there is, all of them must get on, in the same mount. At the end of a round
 all is compared, and every few rounds unmounted, checked and compared once more.
 
-Then a store is unmounted, its daemon ended and mounted again on a full disk.
+Then a store is unmounted, its daemon ended and mounted again on a full disk; and files
+are written until write(2) says that the disk is full, after which fsync and close must
+not.
 
 GZIPFS=the program, GZIPFS_ROUNDS for each filesystem (11), GZIPFS_SEED. Exits with 77
 when neither a tmpfs nor ext4 on a loop device can be mounted.
@@ -25,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 from crash_lib import GZIPFS, Failure, Mount, check_store, has_gone, run, wait_for
 from disk_full_writers import WRITERS, Board
@@ -35,8 +38,8 @@ DISK_MIB = 24
 ROUNDS_A_MOUNT = 5
 # With little memory a writer waits for two seconds before he is told that the disk is
 # full: the eleventh round is the first of these.
-OPTIONS = ("level=fast", "level=fast,nowriteback", "level=1,dirty=1M,nowriteback",
-           "level=1,dirty=1M")
+OPTIONS = ("level=fast,writeback", "level=fast,nowriteback", "level=1,dirty=1M,nowriteback",
+           "level=1,dirty=1M,writeback")
 
 
 class SmallDisk:
@@ -210,10 +213,10 @@ def end_when_full(disk, scratch, rng):
         os.pwrite(fd, acked, 100_000)
         os.fsync(fd)
         data[100_000:105_000] = acked
-        while disk.fill():
-            pass
         unsynced = rng.randbytes(300_000)
         os.pwrite(fd, unsynced, 1_000_000)
+        while disk.fill():
+            pass
         os.close(fd)
         newest = bytes(data[:1_000_000] + unsynced + data[1_300_000:])
         done = subprocess.run([GZIPFS, "umount", mount.plain], capture_output=True, text=True,
@@ -243,6 +246,49 @@ def end_when_full(disk, scratch, rng):
     finally:
         mount.clean_up()
         disk.free()
+
+
+def write_until_full(path, piece_bytes, seed):
+    """What write(2) took of a new file before it said that the disk is full. close(2) and
+    fsync(2) have no such answer then."""
+    rng = random.Random(seed)
+    taken = bytearray()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        while True:
+            piece = rng.randbytes(piece_bytes)
+            taken += piece[:os.write(fd, piece)]
+    except OSError as error:
+        expect(f"write fails for want of space, not so: {error}", error.errno == errno.ENOSPC)
+    if seed % 2 == 0:
+        os.fsync(fd)
+    os.close(fd)
+    return bytes(taken)
+
+
+def tell_writers(disk, scratch, rng, options):
+    """A disk that becomes full is told to those who write, not to those who close; also
+    without options, because it is small."""
+    mount = Mount(disk.path + "/store4", scratch + "/plain4", options)
+    try:
+        mount.mount()
+        names = [f"{mount.plain}/{number}" for number in range(3)]
+        seed = rng.randrange(1 << 30)
+        with ThreadPoolExecutor(len(names)) as writers:
+            written = list(writers.map(write_until_full, names, (1 << 20, 70_000, 4_096),
+                                       range(seed, seed + len(names))))
+        left = os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_frsize
+        expect(f"the disk is full: {left} bytes are free", left < 4 << 20)
+        mount.end()
+        mount.mount()
+        for name, data in zip(names, written):
+            with open(name, "rb") as file:
+                expect("what was written is there", file.read() == data)
+            os.unlink(name)
+        mount.end()
+        check_store(mount.store, is_settled=True)
+    finally:
+        mount.clean_up()
 
 
 def mount_when_full(disk, scratch):
@@ -276,6 +322,8 @@ def test_on(kind, scratch, rng):
         print(f"{kind}: {'; '.join(fill_and_free(disk, mount, rng))}", flush=True)
         end_when_full(disk, scratch, rng)
         mount_when_full(disk, scratch)
+        for options in ("", "level=fast,nowriteback"):
+            tell_writers(disk, scratch, rng, options)
     finally:
         mount.clean_up()
         disk.free()

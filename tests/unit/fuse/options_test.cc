@@ -31,7 +31,8 @@ TEST(Options, OwnOptionsAreSet) {
   EXPECT_EQ(options.store.thread_count, 3u);
   EXPECT_EQ(options.store.cache_bytes, 16 * kMiB);
   EXPECT_EQ(options.store.dirty_bytes, 8 * kMiB);
-  EXPECT_FALSE(options.writeback);
+  EXPECT_EQ(options.writeback, false);
+  EXPECT_EQ(Applied("ro").writeback, std::nullopt);
   EXPECT_EQ(options.log, "/var/log/x");
   EXPECT_TRUE(options.kernel_options.empty());
 }
@@ -40,7 +41,7 @@ TEST(Options, LastOneCounts) {
   const MountOptions options = Applied("ro,level=1,nowriteback,rw,level=9,writeback");
   EXPECT_FALSE(options.store.read_only);
   EXPECT_EQ(options.store.level, 9);
-  EXPECT_TRUE(options.writeback);
+  EXPECT_EQ(options.writeback, true);
 }
 
 TEST(Options, WordsOfMountAndFstabAreUnderstood) {

@@ -29,11 +29,14 @@ class ContentFault : public test::StoreFixture {
     plain_ = test::TextLike(blocks * kBlock);
     Make(plain_);
   }
-  // Writes until the failure shows: at a write, or at the flush.
+  // Writes until the failure shows: at a write, or at the flush. Nobody tries to append
+  // any more when it returns.
   std::error_code StreamUntilError() {
     for (int i = 0; i < 1000; ++i) {
       const auto done = content_->WriteAtEnd(test::Noise(kBlock, static_cast<uint32_t>(i)));
-      if (!done) return done.error();
+      if (done) continue;
+      (void)content_->Flush();  // waits for an append that is under way, and is cut off
+      return done.error();
     }
     const auto flushed = content_->Flush();
     return flushed ? std::error_code() : flushed.error();
