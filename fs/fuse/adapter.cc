@@ -24,6 +24,8 @@
 namespace gzipfs {
 namespace {
 
+// Since that minor version a page is under writeback until the WRITE was answered.
+constexpr unsigned kMinorThatWaitsForPages = 44;
 constexpr unsigned kMaxTransferBytes = kMiB;  // the kernel's limit: 256 pages
 constexpr unsigned kMaxReadAheadBytes = 4 * kMiB;
 // Requests that the kernel sends ahead: enough to keep every worker busy.
@@ -61,10 +63,15 @@ ssize_t WriteReply(int fd, iovec* parts, int part_count, void* adapter) {
 }  // namespace
 
 FuseAdapter::FuseAdapter(Vfs& vfs, AdapterOptions options)
-    : vfs_(vfs), options_(std::move(options)), settle_worker_([this] {
-        Collect();
-        return vfs_.SettleAll();
-      }) {}
+    : vfs_(vfs), options_(std::move(options)) {}
+
+// Invalidating pages writes dirty ones first, and takes no lock of the inode's that
+// whoever made the request might hold.
+bool FuseAdapter::Collect(NodeId node) {
+  if (!waits_for_pages_) return false;
+  (void)::fuse_lowlevel_notify_inval_inode(session_, node, 0, 0);
+  return true;
+}
 
 // syncfs(2) alone only makes the kernel begin: since 6.18 it does not wait for
 // filesystems in user space. Who invalidates a file's pages does, and by then most of
@@ -117,6 +124,7 @@ void FuseAdapter::Init(fuse_conn_info& connection) {
   connection.max_background = kMaxBackground;
   connection.congestion_threshold = kMaxBackground * 3 / 4;
   connection.time_gran = 1;
+  waits_for_pages_ = connection.proto_minor >= kMinorThatWaitsForPages;
   vfs_.UseWriteback(writeback);
   if (options_.on_ready) options_.on_ready();
 }

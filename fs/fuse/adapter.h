@@ -10,7 +10,7 @@
 
 #include "codec/base/mutex.h"
 #include "fs/fuse/init_patch.h"
-#include "fs/fuse/settle_worker.h"
+#include "fs/fuse/request_worker.h"
 #include "fs/vfs/vfs.h"
 
 struct fuse_conn_info;
@@ -48,7 +48,13 @@ class FuseAdapter {
   void Collect() EXCLUDES(collect_mutex_);
   // The same, once more, before nobody serves any longer: then Collect does nothing.
   void CollectLast() EXCLUDES(collect_mutex_);
-  SettleWorker& settle_worker() { return settle_worker_; }
+  // The same for one file, whose handle is in use meanwhile, so that the Vfs knows all
+  // that was written before. False where the kernel does not wait for what it is
+  // handing over already (before FUSE 7.44, Linux 6.16).
+  bool Collect(NodeId node);
+  // For `gzipfs sync`; and for requests that need Collect for a file.
+  RequestWorker& settle_worker() { return settle_worker_; }
+  RequestWorker& collect_worker() { return collect_worker_; }
 
  private:
   void CollectNow() REQUIRES(collect_mutex_);
@@ -59,7 +65,9 @@ class FuseAdapter {
   Mutex collect_mutex_;  // held while the kernel is waited for
   bool may_collect_ GUARDED_BY(collect_mutex_) = true;
   fuse_session* session_ = nullptr;  // set before the session's loop
-  SettleWorker settle_worker_;
+  bool waits_for_pages_ = false;  // set by Init
+  RequestWorker settle_worker_;
+  RequestWorker collect_worker_;
 };
 
 }  // namespace gzipfs

@@ -26,6 +26,13 @@ std::span<std::byte> ThreadBuffer(size_t byte_count) {
   return {buffer.get(), byte_count};
 }
 
+void Settle(fuse_req_t request, FuseAdapter& adapter) {
+  adapter.Collect();
+  const Result<void> settled = adapter.vfs().SettleAll();
+  if (!settled) return ReplyError(request, settled.error());
+  (void)fuse_reply_ioctl(request, 0, nullptr, 0);
+}
+
 void PutHandle(const Opened& opened, fuse_file_info* info) {
   info->fh = reinterpret_cast<uint64_t>(opened.handle);
   info->keep_cache = opened.keeps_pages ? 1 : 0;
@@ -102,12 +109,45 @@ void AllocateOp(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t by
   });
 }
 
+// The kernel does not flush a file's dirty pages before this, and keeps the inode locked.
+void SeekOp(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_file_info* info) {
+  const auto answer = [request, offset, whence, handle = FileOf(info)] {
+    Serve(request, [&](Vfs& vfs) {
+      const auto found = vfs.Seek(*handle, static_cast<uint64_t>(offset), whence);
+      if (!found) return ReplyError(request, found.error());
+      (void)fuse_reply_lseek(request, static_cast<off_t>(*found));
+    });
+  };
+  Serve(request, [&](Vfs& vfs) {
+    if (!vfs.MayHaveUnwritten(*FileOf(info))) return answer();
+    FuseAdapter& adapter = AdapterOf(request);
+    adapter.collect_worker().Add(request, [request, node, answer, &adapter] {
+      if (adapter.Collect(node)) return answer();
+      (void)fuse_reply_err(request, EINVAL);  // as where a filesystem cannot tell
+    });
+  });
+}
+
+void CopyRangeOp(fuse_req_t request, fuse_ino_t, off_t source_offset, fuse_file_info* source,
+                 fuse_ino_t, off_t target_offset, fuse_file_info* target, size_t byte_count,
+                 int) {
+  Serve(request, [&](Vfs& vfs) {
+    const auto copied =
+        vfs.CopyRange(CallerOf(request), *FileOf(source), static_cast<uint64_t>(source_offset),
+                      *FileOf(target), static_cast<uint64_t>(target_offset), byte_count);
+    if (!copied) return ReplyError(request, copied.error());
+    (void)fuse_reply_write(request, *copied);
+  });
+}
+
 void IoctlOp(fuse_req_t request, fuse_ino_t, unsigned command, void*, fuse_file_info*,
              unsigned flags, const void*, size_t, size_t out_bytes) {
   Serve(request, [&](Vfs& vfs) {
     const bool is_directory = (flags & FUSE_IOCTL_DIR) != 0;
     if (is_directory && command == static_cast<unsigned>(kControlSettle)) {
-      return SettleWorkerOf(request).Add(request);
+      FuseAdapter& adapter = AdapterOf(request);
+      const auto settle = [request, &adapter] { Settle(request, adapter); };
+      return adapter.settle_worker().Add(request, settle);
     }
     if (is_directory && command == static_cast<unsigned>(kControlStatus) &&
         out_bytes >= sizeof(ControlStatus)) {

@@ -58,8 +58,8 @@ constexpr fuse_lowlevel_ops kOps = {
     .flock = nullptr,  // as getlk
     .fallocate = AllocateOp,
     .readdirplus = ReadDirectoryPlusOp,
-    .copy_file_range = nullptr,  // the kernel copies by reading and writing
-    .lseek = nullptr,            // the kernel takes a file for one run of data
+    .copy_file_range = CopyRangeOp,
+    .lseek = SeekOp,
 };
 
 }  // namespace

@@ -15,13 +15,11 @@ namespace gzipfs {
 // change made in the store, behind the mount, is seen at the latest.
 inline constexpr double kTrustSeconds = 1.0;
 
-inline Vfs& VfsOf(fuse_req_t request) {
-  return static_cast<FuseAdapter*>(fuse_req_userdata(request))->vfs();
+inline FuseAdapter& AdapterOf(fuse_req_t request) {
+  return *static_cast<FuseAdapter*>(fuse_req_userdata(request));
 }
 
-inline SettleWorker& SettleWorkerOf(fuse_req_t request) {
-  return static_cast<FuseAdapter*>(fuse_req_userdata(request))->settle_worker();
-}
+inline Vfs& VfsOf(fuse_req_t request) { return AdapterOf(request).vfs(); }
 
 inline Caller CallerOf(fuse_req_t request) {
   const fuse_ctx* context = fuse_req_ctx(request);

@@ -91,6 +91,7 @@ Ending ServeMount(Store& store, Vfs& vfs, const MountOptions& options, StartRepo
   end_signals.ServingEnded();
   (*mount)->Unmount();
   adapter.settle_worker().Stop();
+  adapter.collect_worker().Stop();
   if (!served) {
     const std::string reason = served.error().message();
     spdlog::error("{} cannot be served any longer: {}", options.mount_point, reason);

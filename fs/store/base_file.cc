@@ -154,6 +154,46 @@ Result<void> BaseFile::AppendRepeated(const EncodedBlock& block, uint64_t count)
   return {};
 }
 
+// Copies members that lie side by side.
+Result<void> BaseFile::CopyRun(BaseFile& source, std::span<const MemberInfo> run) {
+  const uint64_t begin = run.front().file_offset;
+  const uint64_t byte_count = run.back().file_end() - begin;
+  const uint64_t end = file_bytes();
+  if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
+  Result<void> copied;
+  {
+    const BaseWatch::OwnChange change(*watch_, fd_.get());
+    store_.NoteBaseWrite();
+    copied = store_.ops().CopyRange(source.fd(), begin, fd_.get(), end, byte_count);
+  }
+  // Bytes of another file at the old places would be no members.
+  if (copied) copied = source.CheckUnchanged();
+  if (!copied) {
+    const BaseWatch::OwnChange change(*watch_, fd_.get());
+    (void)store_.ops().Truncate(fd_.get(), end);
+    has_loose_cut_ = end > 0;
+    return copied;
+  }
+  MutexLock lock(mutex_);
+  for (const MemberInfo& member : run) index_.Append(member.plain_bytes, member.member_bytes);
+  return {};
+}
+
+Result<void> BaseFile::AppendCopied(BaseFile& source, std::span<const MemberInfo> members) {
+  MutexLock change_lock(change_mutex_);
+  GZIPFS_TRY(PrepareAppend());
+  while (!members.empty()) {
+    size_t count = 1;
+    while (count < members.size() &&
+           members[count - 1].file_end() == members[count].file_offset) {
+      ++count;
+    }
+    GZIPFS_TRY(CopyRun(source, members.first(count)));
+    members = members.subspan(count);
+  }
+  return {};
+}
+
 Result<void> BaseFile::AppendTail() {
   MutexLock change_lock(change_mutex_);
   if (ends_with_tail()) return {};

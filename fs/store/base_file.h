@@ -109,6 +109,15 @@ class BaseFile {
   Result<void> Read(uint64_t plain_offset, std::span<std::byte> out)
       EXCLUDES(change_mutex_, mutex_);
 
+  // A part of the file that is one of the two.
+  struct Stretch {
+    uint64_t plain_end;
+    bool is_hole;  // nothing but zeros; false: they were not found to be
+  };
+  // What begins at `plain_offset`, up to the end of its group at most. Reads little:
+  // members of zeros are found where they are small beside nothing larger.
+  Stretch StretchAt(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
+
   // Proves the index, by a walk over all members if need be. To be called
   // before what the index describes takes the base's place: from then on what
   // it has missed would be lost, and a lie seen through in the middle would put
@@ -133,6 +142,13 @@ class BaseFile {
       EXCLUDES(change_mutex_, mutex_);
   // Appends members that repeat `block` `count` times (a hole).
   Result<void> AppendRepeated(const EncodedBlock& block, uint64_t count)
+      EXCLUDES(change_mutex_, mutex_);
+  // Appends `members` of `source` (perhaps this file) as the bytes that they are, those
+  // that lie side by side at once; what is between others, dead tails, stays behind.
+  // On failure those that were copied before it stay. ESTALE also when `source` was
+  // changed by somebody else meanwhile. REQUIRES: they are in plain order, of this
+  // file's profile, and no larger than its blocks; `source` is not cut meanwhile.
+  Result<void> AppendCopied(BaseFile& source, std::span<const MemberInfo> members)
       EXCLUDES(change_mutex_, mutex_);
   // Appends a tail unless one is there. One thread at a time.
   Result<void> AppendTail() EXCLUDES(change_mutex_, mutex_);
@@ -190,10 +206,15 @@ class BaseFile {
   Result<void> ReadMembers(std::span<const MemberInfo> members, uint64_t plain_offset,
                            std::span<std::byte> out);
 
+  // base_file_holes.cc
+  bool IsZeros(std::span<const std::byte> member, uint64_t plain_bytes) EXCLUDES(mutex_);
+
   // base_file.cc
   Result<void> ReopenGroup() REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> PrepareAppend() REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> SyncCut() REQUIRES(change_mutex_) EXCLUDES(mutex_);
+  Result<void> CopyRun(BaseFile& source, std::span<const MemberInfo> run)
+      REQUIRES(change_mutex_) EXCLUDES(mutex_);
   Result<void> WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) REQUIRES(change_mutex_);
 
   Store& store_;
@@ -224,6 +245,7 @@ class BaseFile {
   ForeignList foreign_ GUARDED_BY(mutex_);  // by file offset, as far as the index knows them
   std::optional<uint64_t> wrong_plain_bytes_ GUARDED_BY(mutex_);  // the size that was told
   std::error_code rest_ GUARDED_BY(mutex_);
+  std::vector<std::byte> zero_member_ GUARDED_BY(mutex_);  // found to hold zeros, last
   std::list<CachedWalk> walks_ GUARDED_BY(mutex_);  // most recently used first
   size_t walked_members_ GUARDED_BY(mutex_) = 0;    // in walks_
   std::list<CachedWalk> salvages_ GUARDED_BY(mutex_);  // of damaged groups; they have gaps

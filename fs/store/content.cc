@@ -75,7 +75,7 @@ void ContentImpl::ForbidWrites(std::error_code why) {
 // A foreign file that was only appended to is converted now: who appends to a
 // file finds it whole in the store after his close.
 bool ContentImpl::IsOnlyAppended() const {
-  if (base_limit_ < base_plain_ || plain_bytes_ == base_plain_) return false;
+  if (base_limit_ < base_plain_ || plain_bytes_ == base_plain_ || !zeros_.empty()) return false;
   const auto block = blocks_.begin();  // a block behind it begins behind the base's end, too
   return block == blocks_.end() ||
          BlockStart(block->first) + block->second->FirstByte() >= base_plain_;

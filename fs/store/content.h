@@ -61,6 +61,9 @@ class BasePlace {
   virtual void BaseReplaced(const struct stat& new_base) = 0;
 };
 
+// What Seek looks for: SEEK_DATA and SEEK_HOLE of lseek(2).
+enum class SeekTo { kData, kHole };
+
 // Thread-safe. Lives as long as somebody has the file open or it is not
 // settled; one per base inode.
 class Content {
@@ -83,6 +86,25 @@ class Content {
 
   // As Truncate, but a file that is long enough already stays as it is.
   virtual Result<void> Extend(uint64_t plain_bytes) = 0;
+
+  // Makes the bytes that the file has of [plain_begin, plain_end) zeros; with `may_grow` it
+  // is at least `plain_end` long afterwards. Of whole blocks only their numbers are
+  // kept. Waits for a checkpoint that is under way. EROFS, EFBIG, or the sticky error.
+  virtual Result<void> Zero(uint64_t plain_begin, uint64_t plain_end, bool may_grow) = 0;
+
+  // Appends plain bytes [source_offset, source_offset + byte_count) of `source` (perhaps
+  // this file) at `plain_offset` by copying their members as they are; returns how many
+  // of them it did. 0 where that cannot be: the offsets are no multiples of the block
+  // size, `plain_offset` is before the end of this file or that is not in append mode,
+  // the next bytes of `source` are not in its base or their members not of this file's
+  // form. Otherwise as Write. Damaged members stay damaged.
+  virtual Result<uint64_t> CopyMembers(Content& source, uint64_t source_offset,
+                                       uint64_t plain_offset, uint64_t byte_count) = 0;
+
+  // The first offset from `plain_offset` on where data, or a hole, begins. A hole is all
+  // zeros; zeros may count as data. ENXIO behind the end, and for data where none
+  // follows; a hole is at the end of every file.
+  virtual Result<uint64_t> Seek(uint64_t plain_offset, SeekTo what) = 0;
 
   // close(2) was called on a handle. In append mode everything is in the base
   // when this returns, with its tail; in logged mode nothing is written.

@@ -83,6 +83,7 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
   appending_ = false;
   const uint64_t plain_before = base_plain_;
   base_plain_ = base_limit_ = base_->plain_bytes();  // of a failed hole, part may be there
+  plain_bytes_ = std::max(plain_bytes_, base_plain_);  // members of another file came
   if (written && !run.empty()) {
     RememberEnd(*run.back());
   } else if (base_plain_ != plain_before) {

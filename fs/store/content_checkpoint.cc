@@ -16,7 +16,8 @@ ContentImpl::Snapshot ContentImpl::TakeSnapshot() {
   while (appending_ || is_spilling_) changed_.Wait(mutex_);
   for (auto& [index, block] : blocks_) block->is_frozen = true;
   spilled_bytes_ = 0;
-  return {blocks_, change_count_, base_, plain_bytes_, std::min(base_limit_, plain_bytes_)};
+  const uint64_t base_limit = std::min(base_limit_, plain_bytes_);
+  return {blocks_, change_count_, base_, plain_bytes_, base_limit, zeros_};
 }
 
 void ContentImpl::Thaw(const Snapshot& snapshot) {
@@ -166,6 +167,7 @@ void ContentImpl::AdoptBase(const Snapshot& snapshot, std::shared_ptr<BaseFile> 
   MutexLock lock(mutex_);
   base_ = std::move(base);
   base_plain_ = base_limit_ = base_->plain_bytes();
+  zeros_.Clear();  // no more were zeroed while the image was made
   end_bytes_.clear();
   needs_times_ = true;  // one may have been set while the image was made
   for (const auto& [index, old_block] : snapshot.blocks) {

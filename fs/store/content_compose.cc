@@ -110,13 +110,18 @@ Result<void> ContentImpl::ComposeImage(const Snapshot& snapshot, ImageWriter& im
     }
     uint64_t gap_end = snapshot.plain_bytes;
     if (next != snapshot.blocks.end()) gap_end = std::min(gap_end, BlockStart(next->first));
-    if (at >= snapshot.base_limit) {
+    const auto zeroed = snapshot.zeros.FindFrom(at / block_bytes_);
+    const uint64_t zero_begin = zeroed ? BlockStart(zeroed->begin) : snapshot.base_limit;
+    if (zeroed && zero_begin <= at && at < snapshot.base_limit) {
+      gap_end = std::min(gap_end, BlockStart(zeroed->end));
+    }
+    if (at >= snapshot.base_limit || zero_begin <= at) {
       ComposeHole(at, gap_end, image);
       at = gap_end;
       continue;
     }
     Result<uint64_t> reached =
-        ComposeFromBase(snapshot, at, std::min(gap_end, snapshot.base_limit), image);
+        ComposeFromBase(snapshot, at, std::min({gap_end, snapshot.base_limit, zero_begin}), image);
     if (!reached) return Fail(reached.error());
     if (*reached <= at) return Fail(DataError::kBadTail);
     at = *reached;

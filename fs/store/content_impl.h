@@ -13,6 +13,7 @@
 
 #include "codec/base/mutex.h"
 #include "fs/store/base_file.h"
+#include "fs/store/block_ranges.h"
 #include "fs/store/checkpointer.h"
 #include "fs/store/content.h"
 #include "fs/store/dirty_block.h"
@@ -41,6 +42,10 @@ class ContentImpl final : public Content,
   Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) override;
   Result<void> Truncate(uint64_t plain_bytes) override;
   Result<void> Extend(uint64_t plain_bytes) override;
+  Result<void> Zero(uint64_t plain_begin, uint64_t plain_end, bool may_grow) override;
+  Result<uint64_t> CopyMembers(Content& source, uint64_t source_offset, uint64_t plain_offset,
+                               uint64_t byte_count) override;
+  Result<uint64_t> Seek(uint64_t plain_offset, SeekTo what) override;
   Result<void> Flush() override;
   Result<void> Sync() override;
   Result<void> Settle() override;
@@ -97,6 +102,7 @@ class ContentImpl final : public Content,
     uint64_t plain_bytes = 0;
     std::optional<timespec> mtime;
     uint64_t cut = 0;
+    BlockRanges zeros;
     std::vector<BlockPtr> spilled;  // as members
     struct SpilledPart {
       BlockPtr block;
@@ -125,17 +131,24 @@ class ContentImpl final : public Content,
     std::shared_ptr<BaseFile> base;
     uint64_t plain_bytes = 0;
     uint64_t base_limit = 0;
+    BlockRanges zeros;
+  };
+  // What of the base counts: what is before `limit` and not in `zeros`.
+  struct BaseView {
+    uint64_t limit;
+    const BlockRanges& zeros;
   };
 
   // content_read.cc
   void CollectBlock(const BlockPtr& block, uint64_t block_start, uint32_t begin, uint32_t end,
-                    std::span<std::byte> out, uint64_t base_limit,
+                    std::span<std::byte> out, const BaseView& base,
                     std::vector<PendingRead>& pending) const REQUIRES(mutex_);
-  void CollectBase(uint64_t plain_offset, std::span<std::byte> out, uint64_t base_limit,
+  void CollectBase(uint64_t plain_offset, std::span<std::byte> out, const BaseView& base,
                    std::vector<PendingRead>& pending) const;
   void CollectRange(const BlockMap& blocks, uint64_t plain_offset, std::span<std::byte> out,
-                    uint64_t base_limit, std::vector<PendingRead>& pending) const
+                    const BaseView& base, std::vector<PendingRead>& pending) const
       REQUIRES(mutex_);
+  BaseView CountedBase() const REQUIRES(mutex_) { return {base_limit_, zeros_}; }
   Result<size_t> ReadLayers(uint64_t plain_offset, std::span<std::byte> out)
       EXCLUDES(base_lock_, mutex_);
   Result<void> Fetch(BaseFile& base, std::span<PendingRead> pending);
@@ -169,6 +182,28 @@ class ContentImpl final : public Content,
       EXCLUDES(mutex_);
   void CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) REQUIRES(mutex_);
   void AwaitQuiet() REQUIRES(mutex_);
+
+  // content_seek.cc
+  using Stretch = BaseFile::Stretch;
+  std::optional<Stretch> StretchAt(uint64_t at) EXCLUDES(mutex_);
+
+  // content_copy.cc
+  uint64_t CountStored(uint64_t plain_offset, uint64_t byte_count) const REQUIRES(mutex_);
+  Result<std::vector<MemberInfo>> FindCopies(const std::shared_ptr<BaseFile>& base,
+                                             uint64_t plain_offset, uint64_t plain_end,
+                                             bool ends_file) const;
+  Result<bool> AppendBefore(uint64_t plain_offset) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  std::shared_ptr<BaseFile> BeginCopy(uint64_t plain_offset) EXCLUDES(mutex_);
+  Result<void> CopyTo(BaseFile& target, uint64_t plain_offset, uint64_t byte_count)
+      EXCLUDES(base_lock_, mutex_);
+
+  // content_zero.cc
+  Result<void> MakeRoomForZeros() REQUIRES(settle_mutex_) EXCLUDES(log_mutex_, mutex_);
+  void ZeroBlocks(uint64_t begin, uint64_t end) REQUIRES(mutex_);
+  void ZeroPart(uint64_t begin, uint64_t end, uint64_t& reserved_bytes,
+                std::vector<BlockPtr>& full) REQUIRES(mutex_);
+  void ZeroRange(uint64_t begin, uint64_t end, uint64_t& reserved_bytes,
+                 std::vector<BlockPtr>& full) REQUIRES(mutex_);
 
   // content_append.cc
   void SubmitEncoding(BlockPtr block);
@@ -336,6 +371,7 @@ class ContentImpl final : public Content,
   uint64_t join_from_ GUARDED_BY(mutex_) = 0;    // members before it are long enough
   uint64_t join_checked_bytes_ GUARDED_BY(mutex_) = 0;  // stored bytes at the last look
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest
+  BlockRanges zeros_ GUARDED_BY(mutex_);  // blocks of the base that do not count: zeros
   bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
   bool is_appending_all_ GUARDED_BY(mutex_) = false;  // a flush or settlement is
   bool is_spilling_ GUARDED_BY(mutex_) = false;  // somebody writes to the log
@@ -344,6 +380,7 @@ class ContentImpl final : public Content,
   bool is_replaying_ GUARDED_BY(mutex_) = false;  // the log is being read: all is logged
   ExtentMap unlogged_ GUARDED_BY(mutex_);         // written since the last commit
   uint64_t unlogged_cut_ GUARDED_BY(mutex_) = kNoCut;  // the shortest it was since then
+  BlockRanges unlogged_zeros_ GUARDED_BY(mutex_);      // zeroed since then
   bool is_modified_ GUARDED_BY(mutex_);          // the base needs a tail of ours
   bool needs_times_ GUARDED_BY(mutex_) = false;  // the base was written to after mtime_ was set
   std::error_code write_error_ GUARDED_BY(mutex_);   // why the file takes no writes at all

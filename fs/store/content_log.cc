@@ -36,6 +36,7 @@ ContentImpl::LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
   batch.plain_bytes = plain_bytes_;
   batch.mtime = mtime_;
   batch.cut = std::exchange(unlogged_cut_, kNoCut);
+  batch.zeros = std::exchange(unlogged_zeros_, {});
   batch.was_unlogged = std::exchange(unlogged_, {});
   size_t byte_count = 0;
   for (const auto& [index, set] : extents) {
@@ -57,14 +58,20 @@ ContentImpl::LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
 void ContentImpl::RestoreUnlogged(LogBatch& batch) {
   MutexLock lock(mutex_);
   unlogged_cut_ = std::min(unlogged_cut_, batch.cut);
+  unlogged_zeros_.Add(batch.zeros);
   for (const auto& [index, set] : batch.was_unlogged) {
     for (const Extent& extent : set.extents()) unlogged_[index].Add(extent.begin, extent.end);
   }
 }
 
-// Spilled blocks come first: what lies on top of them in memory is newer.
+// What was zeroed since the last commit comes first, because what was written before that
+// is in no batch any more; then spilled blocks: what lies on top of them in memory is newer.
 Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
   if (batch.cut != kNoCut) log.Add(LogRecordType::kCut, batch.cut, {});
+  batch.zeros.ForEach([&](const BlockRanges::Range& range) {
+    log.Add(LogRecordType::kZero, BlockStart(range.begin),
+            EncodeLogLength(BlockStart(range.end - range.begin)));
+  });
   for (const BlockPtr& block : batch.spilled) {
     const Result<EncodedBlock> members = FetchMembers(*block);
     if (!members) return Fail(members.error());
@@ -139,6 +146,7 @@ Result<bool> ContentImpl::StartLog() {
   has_redo_ = true;
   unlogged_ = WrittenSince({});
   unlogged_cut_ = base_limit_ < base_plain_ ? base_limit_ : kNoCut;
+  unlogged_zeros_ = zeros_;
   return true;
 }
 
@@ -150,6 +158,7 @@ void ContentImpl::ForgetLog() {
   has_redo_ = false;
   unlogged_.clear();
   unlogged_cut_ = kNoCut;
+  unlogged_zeros_.Clear();
 }
 
 // REQUIRES: nothing in it counts (any more). The base lives on and will change:

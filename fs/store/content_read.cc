@@ -12,9 +12,25 @@
 namespace gzipfs {
 
 void ContentImpl::CollectBase(uint64_t plain_offset, std::span<std::byte> out,
-                              uint64_t base_limit, std::vector<PendingRead>& pending) const {
+                              const BaseView& base, std::vector<PendingRead>& pending) const {
+  // What is zeroed splits the range: zeros, and what is between them.
+  while (!base.zeros.empty() && !out.empty()) {
+    const auto zeroed = base.zeros.FindFrom(plain_offset / block_bytes_);
+    const uint64_t begin = zeroed ? BlockStart(zeroed->begin) : ~uint64_t{0};
+    if (begin >= plain_offset + out.size()) break;
+    const bool is_zeroed = begin <= plain_offset;
+    const uint64_t part_end = is_zeroed ? BlockStart(zeroed->end) : begin;
+    const auto part = out.first(std::min<uint64_t>(out.size(), part_end - plain_offset));
+    if (is_zeroed) {
+      std::fill(part.begin(), part.end(), std::byte{0});
+    } else {
+      CollectBase(plain_offset, part, {base.limit, {}}, pending);
+    }
+    plain_offset += part.size();
+    out = out.subspan(part.size());
+  }
   const uint64_t in_base =
-      plain_offset < base_limit ? std::min<uint64_t>(out.size(), base_limit - plain_offset) : 0;
+      plain_offset < base.limit ? std::min<uint64_t>(out.size(), base.limit - plain_offset) : 0;
   if (in_base > 0) {
     // Neighbouring ranges become one read, which decodes in parallel.
     PendingRead* last = pending.empty() ? nullptr : &pending.back();
@@ -29,16 +45,16 @@ void ContentImpl::CollectBase(uint64_t plain_offset, std::span<std::byte> out,
 }
 
 void ContentImpl::CollectBlock(const BlockPtr& block, uint64_t block_start, uint32_t begin,
-                               uint32_t end, std::span<std::byte> out, uint64_t base_limit,
+                               uint32_t end, std::span<std::byte> out, const BaseView& base,
                                std::vector<PendingRead>& pending) const {
   if (block == nullptr) {
-    CollectBase(block_start + begin, out, base_limit, pending);
+    CollectBase(block_start + begin, out, base, pending);
     return;
   }
   for (const auto& [from, to, is_valid] : block->valid.Pieces(begin, end)) {
     const std::span part = out.subspan(from - begin, to - from);
     if (!is_valid) {
-      CollectBlock(block->beneath, block_start, from, to, part, base_limit, pending);
+      CollectBlock(block->beneath, block_start, from, to, part, base, pending);
     } else if (block->data) {
       std::memcpy(part.data(), block->data.get() + from, part.size());
     } else {
@@ -48,7 +64,7 @@ void ContentImpl::CollectBlock(const BlockPtr& block, uint64_t block_start, uint
 }
 
 void ContentImpl::CollectRange(const BlockMap& blocks, uint64_t plain_offset,
-                               std::span<std::byte> out, uint64_t base_limit,
+                               std::span<std::byte> out, const BaseView& base,
                                std::vector<PendingRead>& pending) const {
   while (!out.empty()) {
     const uint64_t index = plain_offset / block_bytes_;
@@ -57,7 +73,7 @@ void ContentImpl::CollectRange(const BlockMap& blocks, uint64_t plain_offset,
       // No dirty block until `next`: all of it is the base's.
       const uint64_t gap_end = next == blocks.end() ? ~uint64_t{0} : BlockStart(next->first);
       const size_t count = std::min<uint64_t>(out.size(), gap_end - plain_offset);
-      CollectBase(plain_offset, out.first(count), base_limit, pending);
+      CollectBase(plain_offset, out.first(count), base, pending);
       plain_offset += count;
       out = out.subspan(count);
       continue;
@@ -65,7 +81,7 @@ void ContentImpl::CollectRange(const BlockMap& blocks, uint64_t plain_offset,
     const auto begin = static_cast<uint32_t>(plain_offset - BlockStart(index));
     const size_t count = std::min<uint64_t>(out.size(), block_bytes_ - begin);
     CollectBlock(next->second, BlockStart(index), begin,
-                 static_cast<uint32_t>(begin + count), out.first(count), base_limit, pending);
+                 static_cast<uint32_t>(begin + count), out.first(count), base, pending);
     plain_offset += count;
     out = out.subspan(count);
   }
@@ -116,7 +132,7 @@ Result<size_t> ContentImpl::ReadLayers(uint64_t plain_offset, std::span<std::byt
     MutexLock lock(mutex_);
     if (plain_offset >= plain_bytes_) return 0;
     out = out.first(std::min<uint64_t>(out.size(), plain_bytes_ - plain_offset));
-    CollectRange(blocks_, plain_offset, out, base_limit_, pending);
+    CollectRange(blocks_, plain_offset, out, CountedBase(), pending);
     base = base_;
   }
   if (Result<void> fetched = Fetch(*base, pending); !fetched) {
@@ -140,7 +156,8 @@ Result<void> ContentImpl::ReadSnapshot(const Snapshot& snapshot, uint64_t plain_
   std::vector<PendingRead> pending;
   {
     MutexLock lock(mutex_);
-    CollectRange(snapshot.blocks, plain_offset, out, snapshot.base_limit, pending);
+    const BaseView base{snapshot.base_limit, snapshot.zeros};
+    CollectRange(snapshot.blocks, plain_offset, out, base, pending);
   }
   return Fetch(*snapshot.base, pending);
 }
@@ -155,7 +172,7 @@ Result<void> ContentImpl::Complete(const BlockPtr& block, uint32_t begin, uint32
     for (const auto& [from, to, is_valid] : block->valid.Pieces(begin, end)) {
       if (is_valid) continue;
       CollectBlock(block->beneath, BlockStart(block->index), from, to,
-                   bytes.subspan(from, to - from), base_limit_, pending);
+                   bytes.subspan(from, to - from), CountedBase(), pending);
     }
     base = base_;
   }

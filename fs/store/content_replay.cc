@@ -40,6 +40,20 @@ Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
       store_.budget().Release(reserved_bytes);
       return {};
     }
+    case LogRecordType::kZero: {
+      const Result<uint64_t> byte_count = DecodeLogLength(record.payload);
+      if (!byte_count) return Fail(byte_count.error());
+      const uint64_t begin = record.plain_offset;
+      const uint64_t limit = RoundUp(kMaxPlainBytes, block_bytes_);
+      const bool is_whole = begin % block_bytes_ == 0 && *byte_count % block_bytes_ == 0;
+      if (!is_whole || begin > limit || *byte_count > limit - begin) {
+        return Fail(DataError::kBadSize);
+      }
+      MutexLock lock(mutex_);
+      AwaitQuiet();
+      ZeroBlocks(begin / block_bytes_, (begin + *byte_count) / block_bytes_);
+      return {};
+    }
     case LogRecordType::kCommit: {
       const auto mtime = DecodeLogTime(record.payload);
       if (!mtime) return Fail(mtime.error());

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "codec/block_math.h"
 #include "fs/store/content_impl.h"
 #include "fs/sys/at.h"
 
@@ -209,16 +210,18 @@ void ContentImpl::AwaitQuiet() {
 
 // Drops what is behind `plain_bytes`. `reserved_bytes` pays for a layer.
 void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
+  zeros_.CutAt(BlockCount(plain_bytes, block_bytes_));
   if (has_redo_) {
     unlogged_cut_ = std::min(unlogged_cut_, plain_bytes);
-    unlogged_.erase(unlogged_.lower_bound((plain_bytes + block_bytes_ - 1) / block_bytes_),
+    unlogged_zeros_.CutAt(BlockCount(plain_bytes, block_bytes_));
+    unlogged_.erase(unlogged_.lower_bound(BlockCount(plain_bytes, block_bytes_)),
                     unlogged_.end());
     const auto last = unlogged_.find(plain_bytes / block_bytes_);
     if (last != unlogged_.end()) {
       last->second.CutAt(static_cast<uint32_t>(plain_bytes % block_bytes_));
     }
   }
-  blocks_.erase(blocks_.lower_bound((plain_bytes + block_bytes_ - 1) / block_bytes_),
+  blocks_.erase(blocks_.lower_bound(BlockCount(plain_bytes, block_bytes_)),
                 blocks_.end());
   const auto last = blocks_.find(plain_bytes / block_bytes_);
   if (last == blocks_.end()) return;

@@ -10,7 +10,7 @@
 namespace gzipfs {
 namespace {
 
-constexpr char kHeaderMagic[8] = {'g', 'z', 'f', 's', 'l', 'o', 'g', '1'};
+constexpr char kHeaderMagic[7] = {'g', 'z', 'f', 's', 'l', 'o', 'g'};  // and the version's digit
 constexpr uint32_t kRecordMagic = 0x524c5a47;  // "GZLR"
 constexpr size_t kIdentityPayloadBytes = 20;
 constexpr size_t kImageFixedBytes = kIdentityPayloadBytes + 4;
@@ -63,6 +63,7 @@ std::vector<std::byte> EncodeLogHeader(const LogHeader& header) {
   std::vector<std::byte> bytes(sizeof(kHeaderMagic));
   std::memcpy(bytes.data(), kHeaderMagic, sizeof(kHeaderMagic));
   Packer(&bytes)
+      .Put(static_cast<uint64_t>('0' + header.version), 1)
       .Put(header.salt, 8)
       .Put(header.base.ino, 8)
       .Put(header.base.stored_bytes, 8)
@@ -78,12 +79,16 @@ Result<LogHeader> DecodeLogHeader(std::span<const std::byte> bytes) {
   if (std::memcmp(bytes.data(), kHeaderMagic, sizeof(kHeaderMagic)) != 0) {
     return Fail(DataError::kBadHeader);
   }
+  LogHeader header;
+  header.version = static_cast<int>(bytes[sizeof(kHeaderMagic)]) - '0';
+  if (header.version < kOldLogVersion || header.version > kLogVersion) {
+    return Fail(DataError::kBadHeader);
+  }
   const std::span covered = bytes.first(kLogHeaderBytes - 4);
   if (LoadLe32(bytes.data() + covered.size()) != Crc32(0, covered)) {
     return Fail(DataError::kBadChecksum);
   }
-  Unpacker from(bytes.subspan(sizeof(kHeaderMagic)));
-  LogHeader header;
+  Unpacker from(bytes.subspan(sizeof(kHeaderMagic) + 1));
   header.salt = from.Get(8);
   header.base.ino = from.Get(8);
   header.base.stored_bytes = from.Get(8);
@@ -117,13 +122,11 @@ Result<LogRecord> DecodeLogRecord(std::span<const std::byte> bytes, uint64_t sal
   const uint64_t payload_bytes = from.Get(4);
   const uint64_t type = from.Get(4);
   if (payload_bytes > kMaxLogPayloadBytes) return Fail(DataError::kBadHeader);
-  if (type < 1 || type > static_cast<uint64_t>(LogRecordType::kPrefix)) {
-    return Fail(DataError::kBadHeader);
-  }
   if (from.rest().size() < payload_bytes) return Fail(DataError::kTruncated);
   if (RecordCrc(salt, bytes.first(kLogRecordHeaderBytes + payload_bytes)) != crc) {
     return Fail(DataError::kBadChecksum);
   }
+  if (type < 1 || type > static_cast<uint64_t>(LogRecordType::kZero)) return Fail(EPROTONOSUPPORT);
   record.type = static_cast<LogRecordType>(type);
   record.payload = from.rest().first(payload_bytes);
   return record;
@@ -165,6 +168,19 @@ Result<EncodedBlock> DecodeLogMembers(std::span<const std::byte> payload) {
   if (!from.ok() || from.rest().size() != member_bytes) return Fail(DataError::kBadSize);
   block.bytes.assign(from.rest().begin(), from.rest().end());
   return block;
+}
+
+std::vector<std::byte> EncodeLogLength(uint64_t byte_count) {
+  std::vector<std::byte> payload;
+  Packer(&payload).Put(byte_count, 8);
+  return payload;
+}
+
+Result<uint64_t> DecodeLogLength(std::span<const std::byte> payload) {
+  Unpacker from(payload);
+  const uint64_t byte_count = from.Get(8);
+  if (!from.ok() || !from.rest().empty()) return Fail(DataError::kBadSize);
+  return byte_count;
 }
 
 std::vector<std::byte> EncodeLogTime(const std::optional<timespec>& mtime) {

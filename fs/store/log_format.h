@@ -38,9 +38,15 @@ struct BaseIdentity {
 };
 inline constexpr uint64_t kIdentityBytes = 4096;
 
+// Version 1 has no kZero records. Who knows only that takes a log of version 2 for none
+// of his and keeps it, rather than applying what he knows of it.
+inline constexpr int kOldLogVersion = 1;
+inline constexpr int kLogVersion = 2;
+
 struct LogHeader {
   uint64_t salt = 0;  // goes into every record's CRC: no other log's record fits
   BaseIdentity base;
+  int version = kLogVersion;
 };
 
 enum class LogRecordType : uint8_t {
@@ -50,6 +56,7 @@ enum class LogRecordType : uint8_t {
   kCommit = 4,  // the file is plain_offset bytes long; payload: its mtime, if known
   kImage = 5,   // an image is about to take the base's place; payload: LogImage
   kPrefix = 6,  // the base is about to be cut; payload: the identity of what stays
+  kZero = 7,    // blocks from plain_offset on read as zeros; payload: their plain bytes
 };
 
 struct LogRecord {
@@ -75,13 +82,17 @@ Result<LogHeader> DecodeLogHeader(std::span<const std::byte> bytes);
 // Appends a record to `out`, payload included.
 void EncodeLogRecord(const LogRecord& record, uint64_t salt, std::vector<std::byte>* out);
 // The record that `bytes` begin with; its payload points into them. kTruncated
-// when they end too early, kBadHeader or kBadChecksum when it is none.
+// when they end too early, kBadHeader or kBadChecksum when it is none. EPROTONOSUPPORT
+// (of the system category) when it is one of a type that only later versions know: a
+// log with such a record must not be applied in part.
 Result<LogRecord> DecodeLogRecord(std::span<const std::byte> bytes, uint64_t salt);
 // Where the next place is that looks like the begin of a record, from `begin` on.
 std::optional<size_t> FindLogRecord(std::span<const std::byte> bytes, size_t begin);
 
 std::vector<std::byte> EncodeLogMembers(const EncodedBlock& block);
 Result<EncodedBlock> DecodeLogMembers(std::span<const std::byte> payload);
+std::vector<std::byte> EncodeLogLength(uint64_t byte_count);
+Result<uint64_t> DecodeLogLength(std::span<const std::byte> payload);
 std::vector<std::byte> EncodeLogTime(const std::optional<timespec>& mtime);
 Result<std::optional<timespec>> DecodeLogTime(std::span<const std::byte> payload);
 std::vector<std::byte> EncodeLogIdentity(const BaseIdentity& identity);

@@ -146,7 +146,9 @@ Result<void> ReplayLog(FileOps& ops, int fd, const LogSummary& summary,
     const Result<LogRecord> record = RecordAt(window, offset, summary.header.salt);
     if (!record) return Fail(record.error());
     offset += kLogRecordHeaderBytes + record->payload.size();
-    if (record->type < LogRecordType::kImage) GZIPFS_TRY(apply(*record));
+    const bool is_change =
+        record->type != LogRecordType::kImage && record->type != LogRecordType::kPrefix;
+    if (is_change) GZIPFS_TRY(apply(*record));
   }
   return {};
 }

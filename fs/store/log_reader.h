@@ -26,7 +26,7 @@ struct LogSummary {
 
 // Reads all of the log. kTruncated, kBadHeader or kBadChecksum when the header
 // cannot be read: then the log never was complete, or is damaged. The end of a
-// torn log is no error.
+// torn log is no error. EPROTONOSUPPORT when it has a record of a later version.
 Result<LogSummary> ReadLogSummary(FileOps& ops, int fd);
 
 // Whether the file behind `fd` is the base that the log is for.

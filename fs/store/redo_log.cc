@@ -64,7 +64,7 @@ Result<std::unique_ptr<RedoLog>> RedoLog::Create(FileOps& ops, int log_dir_fd, s
   if (!fd) return Fail(fd.error());
   const LogHeader header{NewSalt(), base};
   std::unique_ptr<RedoLog> log(
-      new RedoLog(ops, log_dir_fd, std::move(name), std::move(*fd), header.salt));
+      new RedoLog(ops, log_dir_fd, std::move(name), std::move(*fd), header));
   log->buffer_ = EncodeLogHeader(header);
   return log;
 }
@@ -75,7 +75,7 @@ Result<std::unique_ptr<RedoLog>> RedoLog::Resume(FileOps& ops, int log_dir_fd, s
                                                  uint64_t last_sequence) {
   GZIPFS_TRY(ops.Truncate(fd.get(), committed_bytes));
   std::unique_ptr<RedoLog> log(
-      new RedoLog(ops, log_dir_fd, std::move(name), std::move(fd), header.salt));
+      new RedoLog(ops, log_dir_fd, std::move(name), std::move(fd), header));
   log->written_bytes_ = log->committed_bytes_ = committed_bytes;
   log->sequence_ = log->committed_sequence_ = last_sequence;
   log->entry_is_durable_ = true;

@@ -49,13 +49,15 @@ class RedoLog {
   // The log gets another name, taking the place of a log that has it.
   Result<void> Rename(std::string name);
 
+  // Whether kZero may be added: not to a log that an earlier version began.
+  bool takes_zeros() const { return version_ >= kLogVersion; }
   bool is_failed() const { return is_failed_; }
   uint64_t committed_bytes() const { return committed_bytes_; }
 
  private:
-  RedoLog(FileOps& ops, int log_dir_fd, std::string name, UniqueFd fd, uint64_t salt)
+  RedoLog(FileOps& ops, int log_dir_fd, std::string name, UniqueFd fd, const LogHeader& header)
       : ops_(ops), log_dir_fd_(log_dir_fd), name_(std::move(name)), fd_(std::move(fd)),
-        salt_(salt) {}
+        salt_(header.salt), version_(header.version) {}
   void WriteBuffer(bool is_last);
   void Rewind();
 
@@ -64,6 +66,7 @@ class RedoLog {
   std::string name_;
   const UniqueFd fd_;
   const uint64_t salt_;
+  const int version_;
   std::vector<std::byte> buffer_;     // added, not written
   uint64_t written_bytes_ = 0;
   uint64_t zeroed_bytes_ = 0;         // zeros are written up to here; 0: none

@@ -73,10 +73,16 @@ Result<struct statvfs> StatFilesystem(int fd) {
   return result;
 }
 
-Result<void> AllocateSpace(int fd, uint64_t offset, uint64_t byte_count) {
+Result<void> AllocateSpace(int fd, int mode, uint64_t offset, uint64_t byte_count) {
   return CheckCall([&] {
-    return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(byte_count));
+    return ::fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(byte_count));
   });
+}
+
+Result<uint64_t> SeekSparse(int fd, uint64_t offset, int whence) {
+  const off_t found = ::lseek(fd, static_cast<off_t>(offset), whence);
+  if (found < 0) return Fail(errno);
+  return static_cast<uint64_t>(found);
 }
 
 Result<void> SyncFilesystem(int dir_fd) {

@@ -32,9 +32,11 @@ Result<std::string> ReadLinkOf(int fd);
 // Opens what is behind `fd` (O_PATH too) once more, with other flags.
 Result<UniqueFd> Reopen(int fd, int flags);
 
-// fallocate(2) without flags: the file of `fd`, which may be written, has room
-// for these bytes and is long enough to hold them.
-Result<void> AllocateSpace(int fd, uint64_t offset, uint64_t byte_count);
+// fallocate(2) with the flags `mode`, for a file that may be written.
+Result<void> AllocateSpace(int fd, int mode, uint64_t offset, uint64_t byte_count);
+
+// lseek(2) with SEEK_DATA or SEEK_HOLE; moves the descriptor's position.
+Result<uint64_t> SeekSparse(int fd, uint64_t offset, int whence);
 
 // The functions below take descriptors of any kind, O_PATH too, and act on the
 // object itself, a symlink included.

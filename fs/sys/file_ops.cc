@@ -23,6 +23,18 @@ namespace gzipfs {
 namespace {
 
 constexpr size_t kCopyBufferBytes = 256 * kKiB;
+constexpr uint64_t kReflinkUnitBytes = 4 * kKiB;  // of btrfs and xfs, as they are made
+
+// How much of a copy to ask the kernel for at once. It reflinks whole blocks only, and
+// none of them if there is anything else in the request; what is before and behind them is
+// asked for by itself.
+uint64_t NextCopyBytes(uint64_t from_offset, uint64_t to_offset, uint64_t byte_count) {
+  const uint64_t skip = from_offset % kReflinkUnitBytes;
+  if (skip == to_offset % kReflinkUnitBytes && byte_count > 2 * kReflinkUnitBytes) {
+    byte_count = skip > 0 ? kReflinkUnitBytes - skip : RoundDown(byte_count, kReflinkUnitBytes);
+  }
+  return std::min(byte_count, kGiB);
+}
 
 // Drops what was written from the front of `parts`; returns what is left.
 std::span<iovec> SkipBytes(std::span<iovec> parts, size_t byte_count) {
@@ -148,7 +160,7 @@ Result<void> KernelFileOps::CopyRange(int from_fd, uint64_t from_offset, int to_
   while (byte_count > 0) {
     off_t from = static_cast<off_t>(from_offset);
     off_t to = static_cast<off_t>(to_offset);
-    const size_t wanted = std::min<uint64_t>(byte_count, kGiB);
+    const size_t wanted = NextCopyBytes(from_offset, to_offset, byte_count);
     const ssize_t count = RetryInterrupted(
         [&] { return ::copy_file_range(from_fd, &from, to_fd, &to, wanted, 0); });
     if (count < 0 && !CannotCopyInKernel(errno)) return Fail(errno);

@@ -42,6 +42,10 @@ class OpenFile {
   // Of a raw file: held while its attributes change, and while the kernel's unwritten
   // pages, of a program's write long ago, go to it (KeptPrivileges).
   Mutex raw_attr_mutex;
+  // Counts the handles that may write.
+  void AddWriter() { writer_count_.fetch_add(1); }
+  void RemoveWriter() { writer_count_.fetch_sub(1); }
+  bool has_writers() const { return writer_count_.load() > 0; }
 
   // How often settling it had failed before.
   unsigned CountSettleFailure() { return settle_failures_.fetch_add(1); }
@@ -73,6 +77,7 @@ class OpenFile {
   uint64_t open_count_ = 1;   // how often users came: tells that nobody did
 
   std::atomic<unsigned> settle_failures_{0};
+  std::atomic<unsigned> writer_count_{0};
   std::atomic<int64_t> change_time_ns_{0};
   std::atomic<uint32_t> xattr_change_count_{1};
   std::atomic<uint32_t> lacking_as_of_{0};

@@ -1,5 +1,6 @@
 // Operations on open files.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "fs/sys/at.h"
 #include "fs/sys/privileges.h"
@@ -47,7 +48,13 @@ Opened Vfs::MakeHandle(OpenedFile opened, int flags) {
                  .may_write = WantsWrite(flags),
                  .appends = (flags & O_APPEND) != 0 && !writeback_,
                  .writes_synced = (flags & (O_SYNC | O_DSYNC)) != 0});
+  if (handle->may_write) handle->file->AddWriter();
   return {file_handles_.Add(std::move(handle)), opened.keeps_pages};
+}
+
+void Vfs::Release(FileHandle* handle) {
+  if (handle->may_write) handle->file->RemoveWriter();
+  (void)file_handles_.Remove(handle);
 }
 
 Result<size_t> Vfs::Read(FileHandle& handle, uint64_t plain_offset, std::span<std::byte> out) {
@@ -86,6 +93,13 @@ Result<void> Vfs::WriteRaw(int fd, uint64_t plain_offset, std::span<const std::b
   return ops().WriteAt(fd, static_cast<uint64_t>(base->st_size), bytes);
 }
 
+Result<uint64_t> Vfs::Seek(FileHandle& handle, uint64_t plain_offset, int whence) {
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) return Fail(EINVAL);
+  const auto content = handle.file->content();
+  if (!content) return SeekSparse(handle.file->raw_fd()->get(), plain_offset, whence);
+  return content->Seek(plain_offset, whence == SEEK_DATA ? SeekTo::kData : SeekTo::kHole);
+}
+
 // What the kernel does on its own filesystems for whoever lacks CAP_FSETID.
 Result<void> Vfs::DropSetIds(const Caller& caller, const OpenFile& file) {
   if (caller.uid == 0) return {};
@@ -115,23 +129,31 @@ Result<void> Vfs::Sync(FileHandle& handle, bool data_only) {
   return data_only ? ops().SyncData(fd) : ops().SyncAll(fd);
 }
 
-// Of a file in gzip form only what a longer file is: room cannot be set aside
+// Of a file in gzip form only what programs can read of it: room cannot be set aside
 // for bytes that will be compressed, and holes come for nothing.
 Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
                            uint64_t plain_offset, uint64_t byte_count) {
-  if (mode != 0) return Fail(EOPNOTSUPP);
+  const bool may_grow = (mode & FALLOC_FL_KEEP_SIZE) == 0;
+  const int kind = mode & ~FALLOC_FL_KEEP_SIZE;
+  const bool punches = kind == FALLOC_FL_PUNCH_HOLE && !may_grow;
+  const bool zeroes = punches || kind == FALLOC_FL_ZERO_RANGE;
+  if (kind != 0 && !zeroes) return Fail(EOPNOTSUPP);
   if (byte_count > kMaxPlainBytes || plain_offset > kMaxPlainBytes - byte_count) {
     return Fail(EFBIG);
   }
   GZIPFS_TRY(DropSetIds(caller, *handle.file));
   OpenFile& file = *handle.file;
   const auto content = file.content();
-  if (!content) return AllocateSpace(file.raw_fd()->get(), plain_offset, byte_count);
+  if (!content) return AllocateSpace(file.raw_fd()->get(), mode, plain_offset, byte_count);
   const uint64_t plain_end = plain_offset + byte_count;
   file.NoteChange();
   // Whether it is long enough is for the content to say: the kernel may be
   // writing behind the end just now.
-  if (plain_end > content->plain_bytes()) return content->Extend(plain_end);
+  if (zeroes) {
+    GZIPFS_TRY(content->Zero(plain_offset, plain_end, may_grow));
+  } else if (may_grow && plain_end > content->plain_bytes()) {
+    return content->Extend(plain_end);
+  }
   return NoteModification(*content);
 }
 

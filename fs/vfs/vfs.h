@@ -9,7 +9,8 @@
 //   ops_link.cc     link
 //   ops_remove.cc   unlink, rmdir
 //   ops_rename.cc   rename
-//   ops_file.cc     open, read, write, flush, release, fsync, fallocate
+//   ops_file.cc     open, read, write, flush, release, fsync, fallocate, lseek
+//   ops_copy.cc     copy_file_range
 //   ops_dir.cc      opendir, readdir, readdirplus, releasedir, fsyncdir
 //   ops_xattr.cc    readlink, extended attributes
 //   vfs.cc          statfs, settling, counts
@@ -123,7 +124,7 @@ class Vfs {
   // does for everybody.
   Result<Opened> Open(const Caller& caller, NodeId id, int flags);
   // The handle is gone after Release.
-  void Release(FileHandle* handle) { (void)file_handles_.Remove(handle); }
+  void Release(FileHandle* handle);
   Result<size_t> Read(FileHandle& handle, uint64_t plain_offset, std::span<std::byte> out);
   // `caller` is null when the kernel writes back cached pages: through any
   // handle, for nobody.
@@ -131,8 +132,22 @@ class Vfs {
                      std::span<const std::byte> bytes);
   Result<void> Flush(FileHandle& handle);
   Result<void> Sync(FileHandle& handle, bool data_only);
+  // `mode`: the flags of fallocate(2); EOPNOTSUPP for those that move bytes.
   Result<void> Allocate(const Caller& caller, FileHandle& handle, int mode, uint64_t plain_offset,
                         uint64_t byte_count);
+
+  // lseek(2) with SEEK_DATA or SEEK_HOLE, by what has been written to the Vfs. While
+  // MayHaveUnwritten, the kernel may have more.
+  Result<uint64_t> Seek(FileHandle& handle, uint64_t plain_offset, int whence);
+  // Whether somebody has the file of `handle` open for writing: who closes a file has
+  // the kernel hand over everything first.
+  bool MayHaveUnwritten(const FileHandle& handle) const { return handle.file->has_writers(); }
+
+  // copy_file_range(2), for up to `byte_count` bytes: fewer when the source ends, and
+  // as often as that is convenient. Between files in gzip form members are copied as
+  // they are where they fit. The kernel has checked that the ranges do not overlap.
+  Result<uint64_t> CopyRange(const Caller& caller, FileHandle& source, uint64_t source_offset,
+                             FileHandle& target, uint64_t target_offset, uint64_t byte_count);
 
   Result<DirHandle*> OpenDirectory(NodeId id);
   void ReleaseDirectory(DirHandle* handle) { (void)dir_handles_.Remove(handle); }
@@ -250,6 +265,12 @@ class Vfs {
                         bool appends);
   Result<void> DropSetIds(const Caller& caller, const OpenFile& file);
   Opened MakeHandle(OpenedFile opened, int flags);
+
+  // ops_copy.cc
+  Result<uint64_t> CopyRaw(int source_fd, uint64_t source_offset, int target_fd,
+                           uint64_t target_offset, uint64_t byte_count);
+  Result<uint64_t> CopyBytes(FileHandle& source, uint64_t source_offset, FileHandle& target,
+                             uint64_t target_offset, uint64_t byte_count);
 
   // ops_dir.cc
   struct ShownEntry {

@@ -195,6 +195,33 @@ void Script::Truncate(uint64_t plain_bytes) {
                             });
 }
 
+void Script::CopyToEnd(uint64_t plain_offset, uint64_t byte_count) {
+  Buffer plain = history_.plain();
+  const uint64_t plain_end = plain.size();
+  byte_count = std::min(byte_count, plain_end - plain_offset);
+  plain.resize(plain_end + byte_count);
+  std::copy_n(plain.begin() + static_cast<ptrdiff_t>(plain_offset), byte_count,
+              plain.begin() + static_cast<ptrdiff_t>(plain_end));
+  history_.Add(std::move(plain), !is_logged_, disk_.op_count());
+  Result<uint64_t> copied = Fail(EBADF);
+  if (content_) copied = content_->CopyMembers(*content_, plain_offset, plain_end, byte_count);
+  if (copied && *copied == byte_count) return;
+  if (copied && !may_fail) ADD_FAILURE() << *copied << " bytes copied of " << byte_count;
+  if (!copied) (void)Did(Fail(copied.error()));
+  history_.Blur();
+}
+
+void Script::Zero(uint64_t plain_begin, uint64_t plain_end, bool may_grow) {
+  Buffer plain = history_.plain();
+  if (plain_begin < plain.size()) is_logged_ = true;
+  if (may_grow) plain.resize(std::max<uint64_t>(plain.size(), plain_end));
+  const auto end = static_cast<ptrdiff_t>(std::min<uint64_t>(plain.size(), plain_end));
+  const auto begin = std::min(static_cast<ptrdiff_t>(plain_begin), end);
+  std::fill(plain.begin() + begin, plain.begin() + end, std::byte{0});
+  history_.Add(std::move(plain), !is_logged_, disk_.op_count());
+  if (!content_ || !Did(content_->Zero(plain_begin, plain_end, may_grow))) history_.Blur();
+}
+
 void Script::Sync() {
   const size_t state = history_.newest();
   if (content_ && Did(content_->Sync())) history_.Promise(state, disk_.op_count(), true);

@@ -104,6 +104,9 @@ class Script {
   void Write(uint64_t plain_offset, const Buffer& bytes);
   void Append(const Buffer& bytes) { Write(history_.plain().size(), bytes); }
   void Truncate(uint64_t plain_bytes);
+  // Appends the members of [plain_offset, plain_offset + byte_count), or up to the end.
+  void CopyToEnd(uint64_t plain_offset, uint64_t byte_count);
+  void Zero(uint64_t plain_begin, uint64_t plain_end, bool may_grow = false);
   void Sync();
   void Flush();
   void Settle();

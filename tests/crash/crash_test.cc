@@ -138,6 +138,39 @@ TEST(Crash, CutAndGrown) {
   CrashEverywhere(script);
 }
 
+TEST(Crash, ZeroedRanges) {
+  Script script(Options());
+  script.Make(TextLike(5 * kBlock));
+  script.Begin();
+  script.Write(2 * kBlock + 7, FromText("zeroed in a moment"));
+  script.Sync();
+  script.Zero(kBlock + 10, 4 * kBlock);
+  script.Write(3 * kBlock, FromText("into the hole"));
+  script.Sync();
+  script.Zero(3 * kBlock, 7 * kBlock, /*may_grow=*/true);
+  script.Truncate(6 * kBlock);
+  script.Sync();
+  script.Settle();
+  script.Zero(0, kBlock);
+  script.Append(TextLike(100, 3));
+  script.Sync();
+  CrashEverywhere(script);
+}
+
+TEST(Crash, CopiedMembers) {
+  Script script(Options());
+  script.Make(TextLike(4 * kBlock));
+  script.Begin();
+  script.CopyToEnd(kBlock, 3 * kBlock);
+  script.Sync();
+  script.CopyToEnd(0, 2 * kBlock);
+  script.Append(TextLike(300, 4));
+  script.Flush();
+  script.Write(10, FromText("overwritten"));
+  script.Sync();
+  CrashEverywhere(script);
+}
+
 TEST(Crash, CutToNothingAndWrittenAgain) {
   Script script(Options());
   script.Make(TextLike(3 * kBlock));
@@ -245,6 +278,9 @@ TEST(Crash, AnySteps) {
         script.Truncate(0);
       } else if (choice == 11) {
         script.Settle();
+      } else if (choice == 13) {
+        const uint64_t at = below(size + kBlock);
+        script.Zero(at, at + 1 + below(2 * kBlock), below(2) > 0);
       } else if (choice == 12 && script.names().size() < 2) {
         script.Link("link.gz");
       } else {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <iostream>
 
 #include "tests/crash/crash_check.h"
@@ -42,9 +43,25 @@ void UseTheLog(Script& script) {
   script.Sync();
 }
 
-class ReturnedErrors : public ::testing::TestWithParam<int> {};
+void CopyAndZero(Script& script) {
+  script.CopyToEnd(0, 2 * kBlock);
+  script.Flush();
+  script.CopyToEnd(kBlock, kBlock);
+  script.Sync();
+  script.Zero(kBlock + 5, 4 * kBlock);
+  script.Sync();
+  script.Write(2 * kBlock, FromText("into the hole"));
+  script.Sync();
+  script.Zero(0, 6 * kBlock, /*may_grow=*/true);
+  script.Settle();
+}
 
-TEST_P(ReturnedErrors, LoseNothingThatWasSynced) {
+class ReturnedErrors : public ::testing::TestWithParam<int> {
+ protected:
+  void FailEveryCallOf(const std::function<void(Script&)>& steps);
+};
+
+void ReturnedErrors::FailEveryCallOf(const std::function<void(Script&)>& steps) {
   const int error = GetParam();
   for (int call = 1; !HasFailure(); ++call) {
     SCOPED_TRACE(testing::Message() << "call " << call);
@@ -58,7 +75,7 @@ TEST_P(ReturnedErrors, LoseNothingThatWasSynced) {
       const int count = ++call_count;
       return count == call || (error == ENOSPC && count > call) ? error : 0;
     };
-    UseTheLog(script);
+    steps(script);
     script.End();
     if (call_count < call) {
       std::cout << call - 1 << " calls\n";
@@ -106,6 +123,10 @@ TEST_P(InterruptedCalls, AreAsIfNothingHadHappened) {
     return;
   }
 }
+
+TEST_P(ReturnedErrors, LoseNothingThatWasSynced) { FailEveryCallOf(UseTheLog); }
+
+TEST_P(ReturnedErrors, LoseNothingOfCopiesAndZeroedRanges) { FailEveryCallOf(CopyAndZero); }
 
 INSTANTIATE_TEST_SUITE_P(All, InterruptedCalls,
                          ::testing::Values(ShimFault::kInterrupt, ShimFault::kHalf,

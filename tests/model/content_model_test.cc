@@ -127,6 +127,22 @@ class ContentModel : public ::testing::TestWithParam<Setup> {
     auto done = content_->Truncate(size);
     ASSERT_TRUE(done) << done.error().message();
   }
+  void Zero() {
+    const uint64_t at = SomeOffset() % GetParam().max_bytes;
+    const uint64_t end = at + SomeLength();
+    const bool may_grow = Below(2);
+    if (may_grow && model_.size() < end) model_.resize(end);
+    if (at < model_.size()) {
+      const uint64_t count = std::min<uint64_t>(end, model_.size()) - at;
+      model_.replace(at, count, std::string(count, '\0'));
+    }
+    auto done = content_->Zero(at, end, may_grow);
+    ASSERT_TRUE(done) << done.error().message();
+  }
+  void Sync() {
+    auto done = content_->Sync();
+    ASSERT_TRUE(done) << done.error().message();
+  }
   void Read(uint64_t at, uint64_t count) {
     std::string bytes(count, '?');
     auto got = content_->Read(at, std::as_writable_bytes(std::span(bytes)));
@@ -155,7 +171,7 @@ class ContentModel : public ::testing::TestWithParam<Setup> {
   }
 
   void Step() {
-    switch (Below(24)) {
+    switch (Below(28)) {
       case 0: return Truncate();
       case 1: case 2: return Append();
       case 3: {
@@ -176,6 +192,8 @@ class ContentModel : public ::testing::TestWithParam<Setup> {
       }
       case 6: case 7: case 8: case 9: case 10: case 11: case 12: return Write();
       case 13: return Read(0, model_.size() + 10);
+      case 14: case 15: return Zero();
+      case 16: return Sync();
       default: return Read(SomeOffset(), SomeLength());
     }
   }

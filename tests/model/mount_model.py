@@ -10,6 +10,8 @@ Environment: GZIPFS (the program), GZIPFS_MODEL_SECONDS (15), GZIPFS_MODEL_SEED,
 GZIPFS_MODEL_OPTIONS (mount options; without them they vary by round).
 The seed is printed first.
 """
+import ctypes
+import errno
 import mmap
 import os
 import random
@@ -29,6 +31,23 @@ OPTIONS = [
     "level=fast,nowriteback,dirty=1M,threads=1",
 ]
 GZIPFS = os.environ.get("GZIPFS", "build/gzipfs")
+
+
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 0x01, 0x02, 0x10
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def fallocate(fd, mode, offset, length, may_emulate):
+    if LIBC.fallocate64(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length)) == 0:
+        return
+    error = ctypes.get_errno()
+    if not may_emulate or error != errno.EOPNOTSUPP or not mode & ZERO_RANGE:
+        raise OSError(error, "")
+    end = offset + length
+    if mode & KEEP_SIZE:
+        end = min(end, os.fstat(fd).st_size)
+    if offset < end:
+        os.pwrite(fd, bytes(end - offset), offset)
 
 
 class Difference(Exception):
@@ -197,6 +216,54 @@ class Worker:
         self.both("utime " + name, lambda s: os.utime(self.path(s, name), ns=(when, when)))
         self.both("mtime " + name, lambda s: os.stat(self.path(s, name)).st_mtime_ns)
 
+    def op_space(self, name):
+        """fallocate: longer, a hole, or zeros."""
+        fds = self.handle(name)
+        at = some_offset(self.rng, min(self.size(name) + BLOCK, MAX_SIZE))
+        length = self.rng.choice((1, self.rng.randrange(1, 9000), BLOCK,
+                                  self.rng.randrange(1, 6 * BLOCK)))
+        mode = self.rng.choice((0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE,
+                                ZERO_RANGE | KEEP_SIZE))
+        self.both("fallocate %#x %s %d+%d" % (mode, name, at, length),
+                  lambda s: fallocate(fds[s], mode, at, length, may_emulate=s == 1))
+
+    def op_copy(self, name):
+        """copy_file_range from another file."""
+        source = self.rng.choice(self.names)
+        if source == name:
+            return
+        from_fds, fds = self.handle(source), self.handle(name)
+        begin = self.rng.choice((0, some_offset(self.rng, self.size(source))))
+        at = self.rng.choice((0, some_offset(self.rng, min(self.size(name) + BLOCK, MAX_SIZE))))
+        if self.rng.random() < 0.5:
+            at, begin = at // BLOCK * BLOCK, begin // BLOCK * BLOCK
+        length = self.rng.choice((BLOCK, MAX_SIZE, self.rng.randrange(1, 6 * BLOCK)))
+
+        def copy(side):
+            done = 0
+            while done < length:
+                count = os.copy_file_range(from_fds[side], fds[side], length - done,
+                                           begin + done, at + done)
+                if count == 0:
+                    break
+                done += count
+            return done
+        self.both("copy %s %d+%d to %s %d" % (source, begin, length, name, at), copy)
+
+    def op_holes(self, name):
+        """What lseek calls a hole is zeros."""
+        fds, size = self.handle(name), self.size(name)
+        at = some_offset(self.rng, size)
+        try:
+            end = os.lseek(fds[0], at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            end = size
+        if any(os.pread(fds[1], max(0, end - at), at)):
+            raise Difference("worker %d: %s, data in a hole from %d to %d" %
+                             (self.number, name, at, end))
+
     def op_shared(self, _name):
         """The shared file: this worker's stripes only, but everybody's blocks."""
         stripe = 5000
@@ -215,7 +282,7 @@ class Worker:
     def run(self):
         weights = {"write": 10, "append": 4, "stream": 2, "truncate": 3, "read": 10, "mmap": 3,
                    "sync": 1, "close": 5, "rename": 2, "link": 1, "unlink": 2, "times": 1,
-                   "shared": 6}
+                   "shared": 6, "space": 4, "copy": 3, "holes": 2}
         kinds, odds = list(weights), list(weights.values())
         count = 0
         while time.time() < self.deadline:

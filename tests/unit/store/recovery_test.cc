@@ -2,6 +2,7 @@
 // no file is kept.
 #include "fs/store/recovery.h"
 
+#include "fs/store/log_reader.h"
 #include "fs/store/redo_log.h"
 #include "tests/unit/store/store_fixture.h"
 
@@ -226,6 +227,28 @@ TEST_F(RecoveryTest, DamagedLogMakesTheFileReadOnlyAndStays) {
   EXPECT_TRUE(Base() == base);
   EXPECT_EQ(LogCount(), 1u);
   EXPECT_EQ(Remount().left, 1u);
+}
+
+TEST_F(RecoveryTest, LogOfALaterVersionStaysAndTheFileCannotBeOpened) {
+  LeaveWithLog();
+  content_.reset();
+  const std::string path = files::directory_iterator(dir_ / ".gzipfs/log")->path();
+  const Buffer base = Base();
+  Buffer log = test::ReadFile(path);
+  const auto header = DecodeLogHeader(log);
+  ASSERT_TRUE(header);
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY));
+  const auto summary = ReadLogSummary(ops_, fd.get());
+  ASSERT_TRUE(summary);
+  log.resize(summary->committed_bytes);
+  const auto type = static_cast<LogRecordType>(99);
+  EncodeLogRecord({type, summary->last_sequence + 1, 0, 0, {}}, header->salt, &log);
+  test::WriteFile(path, log);
+  const RecoveryReport report = Remount();
+  EXPECT_EQ(report.left, 1u);
+  EXPECT_EQ(Base(), base);
+  EXPECT_EQ(test::ReadFile(path), log);
+  EXPECT_EQ(TryOpen().error().value(), EPROTONOSUPPORT);
 }
 
 TEST_F(RecoveryTest, FullDiskLeavesTheLogAndTheFileIsServed) {

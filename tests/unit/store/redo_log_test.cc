@@ -162,6 +162,15 @@ TEST_F(RedoLogTest, BadHeaderIsNoLog) {
   EXPECT_EQ(Read().error(), DataError::kTruncated);
 }
 
+// Who applied the rest would have a state that never was.
+TEST_F(RedoLogTest, RecordOfALaterVersionMakesTheWholeLogUnreadable) {
+  Data(1, "first");
+  ASSERT_TRUE(Commit(1));
+  log_->Add(static_cast<LogRecordType>(9), 0, {});
+  ASSERT_TRUE(Commit(2));
+  EXPECT_EQ(Read().error(), std::error_code(EPROTONOSUPPORT, std::system_category()));
+}
+
 TEST_F(RedoLogTest, FailedWriteLeavesNothingBehindAndTheNextOneWorks) {
   Data(1, "first");
   ASSERT_TRUE(Commit(1));

@@ -160,9 +160,26 @@ TEST_F(OpsFileTest, AllocatingMakesAFileLongerAndNothingElse) {
   EXPECT_EQ(Attr("a").st_size, 102);
   EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 0, 0, 10)), 0);
   EXPECT_EQ(Attr("a").st_size, 102);
-  EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 1, 0, 10)), EOPNOTSUPP);
+  EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, FALLOC_FL_KEEP_SIZE, 0, 1000)), 0);
+  EXPECT_EQ(Attr("a").st_size, 102);
+  for (const int mode : {FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE, FALLOC_FL_PUNCH_HOLE}) {
+    EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, mode, 0, 65536)), EOPNOTSUPP);
+  }
   EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, 0, INT64_MAX, 10)), EFBIG);
   Close(handle);
+}
+
+TEST_F(OpsFileTest, ZeroingIsTheSameInBothForms) {
+  Make("a", "some text");
+  PutInStore("raw", "some text");
+  const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  for (const char* name : {"a", "raw"}) {
+    FileHandle* handle = Open(name, O_RDWR);
+    EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, punch, 1, 2)), 0);
+    EXPECT_EQ(ErrorOf(vfs_->Allocate(kRootCaller, *handle, FALLOC_FL_ZERO_RANGE, 8, 3)), 0);
+    EXPECT_EQ(Read(handle), std::string("s\0\0e tex\0\0\0", 11)) << name;
+    Close(handle);
+  }
 }
 
 TEST_F(OpsFileTest, AllocatingGivesARawFileRoom) {

@@ -1,0 +1,192 @@
+// Members that go from one file to another as they are.
+#include "tests/unit/store/store_fixture.h"
+
+namespace gzipfs {
+namespace {
+
+using test::Buffer;
+using test::Call;
+using test::kBlock;
+
+// "file.gz" is the source, "copy.gz" what it is copied to.
+class ContentCopy : public test::StoreFixture {
+ protected:
+  void SetUp() override {
+    test::StoreFixture::SetUp();
+    copy_place_ = std::make_unique<test::TestPlace>(dir_fd_.get(), "copy.gz");
+    OpenCopy();
+  }
+  void TearDown() override {
+    copy_.reset();
+    test::StoreFixture::TearDown();
+  }
+  void OpenCopy() {
+    copy_.reset();
+    const int fd = ::open((dir_ / "copy.gz").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    ASSERT_GE(fd, 0);
+    auto content = OpenContent(*store_, UniqueFd(fd), true, true, *copy_place_);
+    ASSERT_TRUE(content);
+    copy_ = *content;
+  }
+  uint64_t Copy(uint64_t from, uint64_t to, uint64_t byte_count) {
+    const auto copied = copy_->CopyMembers(*content_, from, to, byte_count);
+    EXPECT_TRUE(copied) << copied.error().message();
+    return copied.value_or(0);
+  }
+  void ExpectCopy(const Buffer& plain) {
+    Buffer bytes(plain.size() + 1);
+    const auto count = copy_->Read(0, bytes);
+    ASSERT_TRUE(count) << count.error().message();
+    bytes.resize(*count);
+    EXPECT_TRUE(bytes == plain);
+    ASSERT_TRUE(copy_->Flush());
+    EXPECT_TRUE(copy_->IsSettled());
+    EXPECT_EQ(copy_->plain_bytes(), plain.size());
+    const auto stored = test::GunzipAll(CopyBase());
+    ASSERT_TRUE(stored);
+    EXPECT_TRUE(*stored == plain);
+  }
+  Buffer CopyBase() const { return test::ReadFile(dir_ / "copy.gz"); }
+
+  std::unique_ptr<test::TestPlace> copy_place_;
+  std::shared_ptr<Content> copy_;
+};
+
+TEST_F(ContentCopy, ASettledFileIsCopiedAsItsBytes) {
+  for (const uint64_t plain_bytes : {uint64_t{1}, kBlock, 40 * kBlock, 100 * kBlock + 77}) {
+    SCOPED_TRACE(plain_bytes);
+    const Buffer plain = test::TextLike(plain_bytes);
+    Make(plain);
+    ASSERT_TRUE(copy_->Truncate(0));
+    EXPECT_EQ(Copy(0, 0, plain_bytes), plain_bytes);
+    EXPECT_EQ(store_->budget().used_bytes(), 0u);
+    ExpectCopy(plain);
+    EXPECT_TRUE(CopyBase() == Base());
+    std::filesystem::remove(base_path());
+  }
+}
+
+TEST_F(ContentCopy, PartsFollowOneAnotherAndHolesAreFilled) {
+  const Buffer plain = test::TextLike(10 * kBlock + 5);
+  Make(plain);
+  EXPECT_EQ(Copy(0, 0, 3 * kBlock), 3 * kBlock);
+  EXPECT_EQ(Copy(7 * kBlock, 5 * kBlock, kGiB), 3 * kBlock + 5);
+  Buffer expected(plain.begin(), plain.begin() + 3 * kBlock);
+  expected.resize(5 * kBlock);
+  test::Append(&expected, std::span(plain).subspan(7 * kBlock));
+  ExpectCopy(expected);
+}
+
+TEST_F(ContentCopy, WhatWasWrittenBeforeItAndAfterItIsKept) {
+  const Buffer plain = test::TextLike(4 * kBlock);
+  Make(plain);
+  const Buffer start = test::Noise(kBlock + 100);
+  ASSERT_TRUE(copy_->Write(0, start));
+  EXPECT_EQ(Copy(0, 2 * kBlock, plain.size()), plain.size());
+  const Buffer end = test::FromText("the end");
+  ASSERT_TRUE(copy_->Write(6 * kBlock, end));
+  Buffer expected = start;
+  expected.resize(2 * kBlock);
+  test::Append(&expected, plain);
+  test::Append(&expected, end);
+  ExpectCopy(expected);
+}
+
+TEST_F(ContentCopy, ShortMembersAndDeadTailsInTheSourceDoNotMatter) {
+  Buffer plain;
+  Open(/*is_new=*/true);
+  for (uint32_t i = 0; i < 40; ++i) {
+    const Buffer line = test::TextLike(3000 + i, i);
+    Append(line);
+    Flush();
+    test::Append(&plain, line);
+  }
+  EXPECT_EQ(Copy(0, 0, plain.size()), plain.size());
+  ExpectCopy(plain);
+  EXPECT_LT(CopyBase().size(), Base().size());
+}
+
+TEST_F(ContentCopy, NothingIsCopiedWhereItWouldNotFit) {
+  const Buffer plain = test::TextLike(4 * kBlock);
+  Make(plain);
+  EXPECT_EQ(Copy(1, 0, kBlock), 0u);
+  EXPECT_EQ(Copy(0, 1, kBlock), 0u);
+  EXPECT_EQ(Copy(0, 0, kBlock / 2), 0u);
+  EXPECT_EQ(Copy(4 * kBlock, 0, kBlock), 0u);
+  EXPECT_EQ(Copy(0, 0, kBlock + kBlock / 2), kBlock);
+  EXPECT_EQ(Copy(0, 0, kBlock), 0u);  // not at the end
+  ExpectCopy(Buffer(plain.begin(), plain.begin() + kBlock));
+  EXPECT_EQ(copy_->CopyMembers(*content_, 0, kMaxPlainBytes, kBlock).error().value(), EFBIG);
+}
+
+TEST_F(ContentCopy, DirtyZeroedAndCutBlocksOfTheSourceAreLeftToOthers) {
+  const Buffer plain = test::TextLike(9 * kBlock);
+  Make(plain);
+  Write(2 * kBlock + 5, test::FromText("dirty"));
+  EXPECT_EQ(Copy(0, 0, plain.size()), 2 * kBlock);
+  EXPECT_EQ(Copy(2 * kBlock, 2 * kBlock, kBlock), 0u);
+  EXPECT_EQ(Copy(3 * kBlock, 2 * kBlock, 2 * kBlock), 2 * kBlock);
+  ASSERT_TRUE(content_->Zero(6 * kBlock, 7 * kBlock, false));
+  EXPECT_EQ(Copy(5 * kBlock, 4 * kBlock, 4 * kBlock), kBlock);
+  EXPECT_EQ(Copy(6 * kBlock, 5 * kBlock, kBlock), 0u);
+  Truncate(8 * kBlock - 9);
+  EXPECT_EQ(Copy(7 * kBlock, 5 * kBlock, kBlock), 0u);
+  Buffer expected(plain.begin(), plain.begin() + 2 * kBlock);
+  test::Append(&expected, std::span(plain).subspan(3 * kBlock, 3 * kBlock));
+  ExpectCopy(expected);
+}
+
+TEST_F(ContentCopy, AFileMayBeCopiedBehindItself) {
+  const Buffer plain = test::TextLike(5 * kBlock);
+  Make(plain);
+  const auto copied = content_->CopyMembers(*content_, kBlock, 5 * kBlock, 3 * kBlock);
+  ASSERT_TRUE(copied);
+  EXPECT_EQ(*copied, 3 * kBlock);
+  Settle();
+  Buffer expected = plain;
+  test::Append(&expected, std::span(plain).subspan(kBlock, 3 * kBlock));
+  EXPECT_TRUE(ReadAll() == expected);
+  EXPECT_TRUE(Gunzipped() == expected);
+}
+
+TEST_F(ContentCopy, AForeignFileIsNotCopiedByMembers) {
+  test::WriteFile(base_path(), test::MakeForeign(test::TextLike(3 * kBlock)));
+  Open();
+  EXPECT_EQ(Copy(0, 0, 3 * kBlock), 0u);
+  EXPECT_EQ(copy_->plain_bytes(), 0u);
+}
+
+TEST_F(ContentCopy, ADamagedMemberIsDamagedInTheCopyToo) {
+  const Buffer plain = test::TextLike(4 * kBlock);
+  Make(plain);
+  const std::vector<MemberInfo> members = Members();
+  Buffer base = Base();
+  base[members[1].file_offset + members[1].member_bytes / 2] ^= std::byte{0x55};
+  test::WriteFile(base_path(), base);
+  Open();
+  EXPECT_EQ(Copy(0, 0, plain.size()), plain.size());
+  Buffer bytes(kBlock);
+  EXPECT_FALSE(copy_->Read(kBlock, bytes));
+  ASSERT_TRUE(copy_->Read(2 * kBlock, bytes));
+  EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), plain.begin() + 2 * kBlock));
+}
+
+TEST_F(ContentCopy, AFullDiskLeavesTheFileAsItWas) {
+  const Buffer plain = test::TextLike(4 * kBlock);
+  Make(plain);
+  const Buffer start = test::TextLike(kBlock, 9);
+  ASSERT_TRUE(copy_->Write(0, start));
+  ASSERT_TRUE(copy_->Flush());
+  ops_.before = [](Call call) { return call == Call::kCopy ? ENOSPC : 0; };
+  const auto copied = copy_->CopyMembers(*content_, 0, kBlock, plain.size());
+  EXPECT_EQ(copied.error().value(), ENOSPC);
+  ops_.before = nullptr;
+  ExpectCopy(start);
+  EXPECT_EQ(Copy(0, kBlock, plain.size()), plain.size());
+  Buffer expected = start;
+  test::Append(&expected, plain);
+  ExpectCopy(expected);
+}
+
+}  // namespace
+}  // namespace gzipfs
