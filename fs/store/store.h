@@ -14,6 +14,7 @@
 #include "fs/store/block_cache.h"
 #include "fs/store/checkpointer.h"
 #include "fs/store/dirty_budget.h"
+#include "fs/store/foreign_indexes.h"
 #include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
 #include "fs/store/sync_marker.h"
@@ -96,6 +97,7 @@ class Store {
   ReliefList& relief() { return relief_; }
   LogTable& logs() { return logs_; }
   TailDoubts& tail_doubts() { return tail_doubts_; }
+  ForeignIndexes& foreign_indexes() { return *foreign_indexes_; }
   Checkpointer& checkpointer() { return checkpointer_; }
   // Some base file was written to.
   void NoteBaseWrite() {
@@ -131,6 +133,7 @@ class Store {
  private:
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
+  void OpenIndexes();
   tl::expected<void, StoreError> TakeLock(const std::string& path);
   void FindUncleanEnd(const timespec& signed_at, const std::string& boot_id);
   tl::expected<void, StoreError> SignLock(const std::string& path);
@@ -160,6 +163,7 @@ class Store {
   ReliefList relief_;
   LogTable logs_;
   TailDoubts tail_doubts_;
+  std::unique_ptr<ForeignIndexes> foreign_indexes_;  // set by Open
   std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only
   // Last: their threads use all of the above.
   CodecPool pool_;
