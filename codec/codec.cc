@@ -35,6 +35,14 @@ std::unique_ptr<StreamDecompressor> MakeStreamDecompressor() {
 #endif
 }
 
+std::unique_ptr<TracingDecompressor> MakeTracingDecompressor() {
+#ifdef GZIPFS_HAVE_ISAL
+  return backend::MakeIsalTracingDecompressor();
+#else
+  return backend::MakeZlibTracingDecompressor();
+#endif
+}
+
 uint32_t Crc32(uint32_t crc, std::span<const std::byte> bytes) {
 #if defined(GZIPFS_HAVE_ISAL)
   return backend::IsalCrc32(crc, bytes);  // 25 GB/s where libdeflate does 14 and zlib 4

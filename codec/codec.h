@@ -7,10 +7,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "codec/base/result.h"
+#include "codec/base/units.h"
 
 namespace gzipfs {
 
@@ -45,6 +48,24 @@ class Decompressor {
   virtual Result<void> Inflate(std::span<const std::byte> deflate, std::span<std::byte> plain) = 0;
 };
 
+// Where a raw deflate stream can be taken up in its middle: between two symbols
+// of a block, or where a block begins.
+struct DeflatePlace {
+  uint64_t bit = 0;            // bits of the stream before it, from its first byte on
+  // The header of the block it is in, packed from the lowest bit of the first
+  // byte on; 0: a header comes next. For the rest of a stored block: a header
+  // that says how long that is.
+  uint32_t header_bits = 0;
+  std::vector<std::byte> header;
+};
+
+// As far as a match can reach back: RFC 1951, section 3.2.5.
+inline constexpr size_t kDeflateWindowBytes = 32 * kKiB;
+
+// The longest header of a block, with room to spare: 14 bits, 19 * 3 for the
+// code length code, 320 lengths of at most 14 bits each.
+inline constexpr size_t kMaxBlockHeaderBytes = 640;
+
 // Decodes one raw deflate stream of unknown size, a piece at a time.
 //
 // One thread at a time; good for one stream.
@@ -66,6 +87,24 @@ class StreamDecompressor {
   // REQUIRES: !plain.empty(), and that the stream has not ended or failed.
   virtual Result<Progress> Inflate(std::span<const std::byte> deflate,
                                    std::span<std::byte> plain) = 0;
+
+  // Begins at `place` instead of at the start of the stream: before the first
+  // Inflate, which then goes on with the byte behind `first_byte`, the one that
+  // holds the place's first bit. Where place.bit is a multiple of 8, that byte
+  // is not looked at, and Inflate goes on with it. `window`: the plain bytes
+  // before the place, as far as a match can reach. kBadDeflate when the place's
+  // header is none.
+  virtual Result<void> Resume(const DeflatePlace& place, std::byte first_byte,
+                              std::span<const std::byte> window) = 0;
+};
+
+// A StreamDecompressor that can tell where it is. A little slower.
+class TracingDecompressor : public StreamDecompressor {
+ public:
+  // The place that the last Inflate has led to, if that used up its input; a
+  // Resume there gives what comes next. nullopt where there is none to be had,
+  // or, unless `insists`, where finding it would take long.
+  virtual std::optional<DeflatePlace> Place(bool insists) = 0;
 };
 
 // A compressor for `level` (kLevelFast or 1..kMaxLevel). Never null; throws
@@ -73,6 +112,7 @@ class StreamDecompressor {
 std::unique_ptr<Compressor> MakeCompressor(int level);
 std::unique_ptr<Decompressor> MakeDecompressor();
 std::unique_ptr<StreamDecompressor> MakeStreamDecompressor();
+std::unique_ptr<TracingDecompressor> MakeTracingDecompressor();
 
 // CRC-32 as in RFC 1952 section 8, continuing from `crc` (0 to begin).
 uint32_t Crc32(uint32_t crc, std::span<const std::byte> bytes);
@@ -94,6 +134,10 @@ namespace backend {
 std::unique_ptr<Compressor> MakeZlibCompressor(int level);
 std::unique_ptr<Decompressor> MakeZlibDecompressor();
 std::unique_ptr<StreamDecompressor> MakeZlibStreamDecompressor();
+std::unique_ptr<TracingDecompressor> MakeZlibTracingDecompressor();
+// The length of the block header that `deflate` begins with; nullopt when it is
+// none, or not all of it is there.
+std::optional<uint32_t> BlockHeaderBits(std::span<const std::byte> deflate);
 uint32_t ZlibCrc32(uint32_t crc, std::span<const std::byte> bytes);
 #ifdef GZIPFS_HAVE_LIBDEFLATE
 std::unique_ptr<Compressor> MakeLibdeflateCompressor(int level);
@@ -104,6 +148,7 @@ std::string_view LibdeflateVersion();
 #ifdef GZIPFS_HAVE_ISAL
 std::unique_ptr<Compressor> MakeIsalCompressor();
 std::unique_ptr<StreamDecompressor> MakeIsalStreamDecompressor();
+std::unique_ptr<TracingDecompressor> MakeIsalTracingDecompressor();
 uint32_t IsalCrc32(uint32_t crc, std::span<const std::byte> bytes);
 std::string_view IsalVersion();
 #endif

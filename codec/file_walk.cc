@@ -23,6 +23,27 @@ void AddMember(const MemberInfo& member, uint64_t limit_bytes, FileLayout& layou
   if (member.profile != layout.profile || !member.profile) layout.is_conforming = false;
 }
 
+// Adds the foreign member at the end of what was scanned, which ends early.
+void AddDamaged(const ByteSource& source, const RestartsRef& restarts, FileLayout& layout) {
+  const std::error_code error = restarts->error;
+  const bool is_wrong_inside =
+      error == DataError::kBadChecksum || error == DataError::kBadSize;
+  const uint64_t file_offset = layout.index.file_bytes();
+  const MemberInfo member{
+      .plain_offset = layout.index.plain_bytes(),
+      .file_offset = file_offset,
+      .plain_bytes = restarts->plain_bytes + (is_wrong_inside ? 0 : 1),
+      .member_bytes = source.Size() - file_offset,
+      .header_bytes = static_cast<uint32_t>(restarts->deflate_offset - file_offset),
+      .crc32 = 0,
+      .profile = std::nullopt};
+  layout.index.AppendAlone(member.plain_bytes, member.member_bytes);
+  layout.foreign.push_back(member);
+  layout.restarts.push_back(restarts);
+  layout.damage = error;
+  layout.is_conforming = false;
+}
+
 // Passes members up to `file_end`. kBadTail when none ends there, or their
 // plain bytes do not end at `plain_end`; the device's error as it is.
 Result<void> PassUpTo(MemberScanner& scanner, uint64_t file_end, uint64_t plain_end) {
@@ -37,14 +58,20 @@ Result<void> PassUpTo(MemberScanner& scanner, uint64_t file_end, uint64_t plain_
 
 }  // namespace
 
-Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes) {
+Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes, ScanKeep keep) {
   FileLayout layout;
   MemberScanner scanner(source);
+  if (keep == ScanKeep::kRestarts) scanner.RecordRestarts();
   for (bool is_first = true;; is_first = false) {
     Result<std::optional<MemberInfo>> next = scanner.Next();
     if (!next) {
       if (next.error().category() == std::system_category()) return Fail(next.error());
-      layout.rest = next.error();
+      const RestartsRef restarts = scanner.TakeRestarts();
+      if (restarts && restarts->plain_bytes > 0) {
+        AddDamaged(source, restarts, layout);
+      } else {
+        layout.rest = next.error();
+      }
       break;
     }
     if (!*next) break;
@@ -54,6 +81,7 @@ Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes) {
       break;
     }
     AddMember(**next, limit_bytes, layout);
+    if (RestartsRef restarts = scanner.TakeRestarts()) layout.restarts.push_back(restarts);
   }
   layout.valid_bytes = layout.index.file_bytes();
   return layout;

@@ -1,20 +1,13 @@
 // ISA-L behind the codec interfaces: the fastest compression and streaming.
-#include <isa-l.h>
+// How it tells where it is in a stream: isal_tracer.cc.
+#include "codec/isal_codec.h"
 
 #include <algorithm>
-#include <limits>
 
-#include "codec/codec.h"
+#include "codec/bits.h"
 
 namespace gzipfs {
 namespace {
-
-constexpr size_t kMaxPieceBytes = std::numeric_limits<uint32_t>::max();
-
-// ISA-L does not write through next_in, but declares it without const.
-uint8_t* InputPointer(std::span<const std::byte> bytes) {
-  return reinterpret_cast<uint8_t*>(const_cast<std::byte*>(bytes.data()));
-}
 
 class IsalCompressor final : public Compressor {
  public:
@@ -23,7 +16,7 @@ class IsalCompressor final : public Compressor {
         level_buffer_(std::make_unique<uint8_t[]>(kLevelBufferBytes)) {}
 
   size_t Deflate(std::span<const std::byte> plain, std::span<std::byte> out) override {
-    if (plain.size() > kMaxPieceBytes) return 0;
+    if (plain.size() > kMaxIsalPieceBytes) return 0;
     isal_deflate_stateless_init(stream_.get());
     stream_->level = 1;
     stream_->level_buf = level_buffer_.get();
@@ -31,10 +24,10 @@ class IsalCompressor final : public Compressor {
     stream_->gzip_flag = IGZIP_DEFLATE;
     stream_->end_of_stream = 1;
     stream_->flush = NO_FLUSH;
-    stream_->next_in = InputPointer(plain);
+    stream_->next_in = IsalInput(plain);
     stream_->avail_in = static_cast<uint32_t>(plain.size());
     stream_->next_out = reinterpret_cast<uint8_t*>(out.data());
-    stream_->avail_out = static_cast<uint32_t>(std::min(out.size(), kMaxPieceBytes));
+    stream_->avail_out = static_cast<uint32_t>(std::min(out.size(), kMaxIsalPieceBytes));
     const bool is_complete =
         isal_deflate_stateless(stream_.get()) == COMP_OK && stream_->avail_in == 0;
     return is_complete ? stream_->total_out : 0;
@@ -55,19 +48,11 @@ class IsalStreamDecompressor final : public StreamDecompressor {
 
   Result<Progress> Inflate(std::span<const std::byte> deflate,
                            std::span<std::byte> plain) override {
-    const size_t input_bytes = std::min(deflate.size(), kMaxPieceBytes);
-    const size_t room = std::min(plain.size(), kMaxPieceBytes);
-    state_->next_in = InputPointer(deflate);
-    state_->avail_in = static_cast<uint32_t>(input_bytes);
-    state_->next_out = reinterpret_cast<uint8_t*>(plain.data());
-    state_->avail_out = static_cast<uint32_t>(room);
-    if (isal_inflate(state_.get()) != ISAL_DECOMP_OK) return Fail(DataError::kBadDeflate);
-    Progress progress{.consumed = input_bytes - state_->avail_in,
-                      .produced = room - state_->avail_out,
-                      .at_end = state_->block_state == ISAL_BLOCK_FINISH};
-    // Whole bytes left in the bit buffer were taken from behind the stream.
-    if (progress.at_end) progress.overrun = static_cast<size_t>(state_->read_in_length) / 8;
-    return progress;
+    return InflateWithIsal(*state_, deflate, plain);
+  }
+  Result<void> Resume(const DeflatePlace& place, std::byte first_byte,
+                      std::span<const std::byte> window) override {
+    return ResumeWithIsal(*state_, place, first_byte, window);
   }
 
  private:
@@ -78,6 +63,53 @@ class IsalStreamDecompressor final : public StreamDecompressor {
 #define GZIPFS_TEXT(x) GZIPFS_TEXT_(x)
 
 }  // namespace
+
+Result<StreamDecompressor::Progress> InflateWithIsal(inflate_state& state,
+                                                     std::span<const std::byte> deflate,
+                                                     std::span<std::byte> plain) {
+  const size_t input_bytes = std::min(deflate.size(), kMaxIsalPieceBytes);
+  const size_t room = std::min(plain.size(), kMaxIsalPieceBytes);
+  state.next_in = IsalInput(deflate);
+  state.avail_in = static_cast<uint32_t>(input_bytes);
+  state.next_out = reinterpret_cast<uint8_t*>(plain.data());
+  state.avail_out = static_cast<uint32_t>(room);
+  if (isal_inflate(&state) != ISAL_DECOMP_OK) return Fail(DataError::kBadDeflate);
+  StreamDecompressor::Progress progress{.consumed = input_bytes - state.avail_in,
+                                        .produced = room - state.avail_out,
+                                        .at_end = state.block_state == ISAL_BLOCK_FINISH};
+  // Whole bytes left in the bit buffer were taken from behind the stream.
+  if (progress.at_end) progress.overrun = static_cast<size_t>(state.read_in_length) / 8;
+  return progress;
+}
+
+Result<void> ResumeWithIsal(inflate_state& state, const DeflatePlace& place, std::byte first_byte,
+                            std::span<const std::byte> window) {
+  isal_inflate_init(&state);
+  if (!window.empty() && isal_inflate_set_dict(&state, IsalInput(window),
+                                               static_cast<uint32_t>(window.size())) != COMP_OK) {
+    return Fail(DataError::kBadDeflate);
+  }
+  if (place.header_bits > 0) {
+    // Bits in front of whole bytes, so that the header ends with the input.
+    const unsigned front_bits = place.header_bits % 8;
+    const std::vector<std::byte> bytes = ShiftBits(place.header, front_bits, place.header_bits);
+    state.read_in = std::to_integer<uint64_t>(place.header[0]) & ((1U << front_bits) - 1);
+    state.read_in_length = static_cast<int32_t>(front_bits);
+    std::byte nowhere[1];
+    const auto taken = InflateWithIsal(state, bytes, nowhere);
+    const bool is_inside =
+        state.block_state == ISAL_BLOCK_CODED || state.block_state == ISAL_BLOCK_TYPE0;
+    if (!taken || taken->produced > 0 || taken->consumed < bytes.size() || !is_inside ||
+        state.read_in_length != 0) {
+      return Fail(DataError::kBadDeflate);
+    }
+  }
+  const unsigned used_bits = place.bit % 8;
+  if (used_bits == 0) return {};
+  state.read_in = std::to_integer<uint64_t>(first_byte) >> used_bits;
+  state.read_in_length = static_cast<int32_t>(8 - used_bits);
+  return {};
+}
 
 namespace backend {
 

@@ -60,6 +60,10 @@ class MemberIndex {
   void Append(uint64_t plain_bytes, uint64_t member_bytes);
   // The same for a member that must be a group of its own (a foreign one).
   void AppendAlone(uint64_t plain_bytes, uint64_t member_bytes);
+  // Adds members that somebody else has found to be a group.
+  void AppendGroup(uint64_t plain_bytes, uint64_t file_bytes) {
+    AppendAlone(plain_bytes, file_bytes);
+  }
 
   // The bytes of a tail that makes the file complete: to be written at
   // file_bytes(), and then told to AppendTail. `block_bytes` is the file's
@@ -166,6 +170,12 @@ struct FileLayout {
   // Members that are not, each a group of its own: those that fit the limit.
   // Further ones share groups and are found by a walk.
   std::vector<MemberInfo> foreign;
+  // Of those of them that are larger than a piece; none where the scan keeps none.
+  std::vector<RestartsRef> restarts;
+  // Why the last member, a foreign one, cannot be decoded to its end. It then
+  // counts as one of one plain byte more than can be decoded, or of as many as
+  // can if its CRC32 or ISIZE is wrong: the file must not look like a shorter good one.
+  std::error_code damage;
   std::error_code rest;             // why what follows valid_bytes is no member; empty: nothing
 };
 
@@ -188,8 +198,20 @@ Result<FileLayout> ReadLayout(const ByteSource& source, uint64_t limit_bytes);
 inline Result<FileLayout> ReadLayout(const ByteSource& source) {
   return ReadLayout(source, LayoutLimitBytes(source.Size()));
 }
-// The same, never trusting a tail.
-Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes);
+// What ReadLayout finds of the tail alone.
+struct TailLayout {
+  std::optional<FileLayout> layout;  // nullopt: no tail is of use
+  std::optional<uint64_t> told_plain_bytes;
+};
+Result<TailLayout> ReadTailLayout(const ByteSource& source, uint64_t limit_bytes);
+
+enum class ScanKeep : uint8_t {
+  kMembers,
+  kRestarts,  // and where foreign members can be decoded from, and damaged ones
+};
+// The same as ReadLayout, never trusting a tail.
+Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes,
+                              ScanKeep keep = ScanKeep::kMembers);
 inline Result<FileLayout> ScanLayout(const ByteSource& source) {
   return ScanLayout(source, LayoutLimitBytes(source.Size()));
 }

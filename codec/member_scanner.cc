@@ -16,7 +16,7 @@ constexpr size_t kEmptyReadBytes = 64 * kKiB;
 constexpr size_t kFirstStreamReadBytes = 4 * kKiB;
 constexpr size_t kMaxStreamReadBytes = 64 * kKiB;
 // Plain bytes decoded at once when only the member's end is wanted.
-constexpr size_t kDiscardBytes = 64 * kKiB;
+constexpr size_t kDiscardBytes = 512 * kKiB;
 // FNAME and FCOMMENT have no bound in RFC 1952. Nobody needs more than this.
 constexpr size_t kMaxHeaderBytes = kMiB;
 // Profile large can say 4 GiB, but no compressor makes more than a few bytes
@@ -76,6 +76,7 @@ Result<std::optional<MemberInfo>> MemberScanner::Next() {
 }
 
 Result<MemberInfo> MemberScanner::Scan() {
+  restarts_.reset();
   const Result<MemberHeader> header = PeekMemberHeader(window_, file_offset_, read_bytes_);
   if (!header) return Fail(header.error());
   return header->profile ? ScanHop(*header) : ScanByDecoding(*header);
@@ -114,6 +115,7 @@ Result<void> MemberScanner::CheckEmpty(const MemberHeader& header) {
   const uint64_t frame_bytes = header.header_bytes + kTrailerBytes;
   if (header.member_bytes == frame_bytes + kEmptyDeflate.size()) return {};
   const Result<MemberInfo> decoded = ScanByDecoding(header);
+  restarts_.reset();
   if (!decoded) return Fail(decoded.error());
   return decoded->member_bytes == header.member_bytes ? Result<void>()
                                                       : Fail(DataError::kBadHeader);
@@ -121,8 +123,16 @@ Result<void> MemberScanner::CheckEmpty(const MemberHeader& header) {
 
 Result<MemberInfo> MemberScanner::ScanByDecoding(const MemberHeader& header) {
   if (!discard_) discard_ = std::make_unique_for_overwrite<std::byte[]>(kDiscardBytes);
-  MemberStream stream(source_, file_offset_, file_limit_);
-  while (!stream.at_end()) GZIPFS_TRY(stream.Read({discard_.get(), kDiscardBytes}));
+  MemberStream stream(source_, file_offset_, file_limit_, records_restarts_);
+  std::error_code failure;
+  while (!stream.at_end() && !failure) {
+    const Result<size_t> read = stream.Read({discard_.get(), kDiscardBytes});
+    if (!read) failure = read.error();
+  }
+  std::optional<MemberRestarts> restarts = stream.TakeRestarts(failure);
+  if (restarts && (failure || restarts->plain_bytes > kRestartPieceBytes))
+    restarts_ = std::make_shared<const MemberRestarts>(std::move(*restarts));
+  if (failure) return Fail(failure);
   return MemberInfo{.plain_offset = plain_offset_,
                     .file_offset = file_offset_,
                     .plain_bytes = stream.plain_position(),
@@ -134,8 +144,9 @@ Result<MemberInfo> MemberScanner::ScanByDecoding(const MemberHeader& header) {
 }
 
 struct MemberStream::State {
-  State(const ByteSource& source, uint64_t member_offset, uint64_t file_limit)
-      : window(source, file_limit), file_offset(member_offset) {}
+  State(const ByteSource& bytes, uint64_t first_byte, uint64_t file_limit, bool records)
+      : window(bytes, file_limit), source(bytes), member_offset(first_byte),
+        records_restarts(records), file_offset(first_byte) {}
 
   Result<void> Begin();
   Result<size_t> Read(std::span<std::byte> out);
@@ -143,7 +154,12 @@ struct MemberStream::State {
   Result<void> Finish();
 
   ByteWindow window;
-  std::unique_ptr<StreamDecompressor> decompressor;  // null before the header is read
+  const ByteSource& source;
+  const uint64_t member_offset;
+  const bool records_restarts;
+  std::optional<RestartRecorder> recorder;
+  std::unique_ptr<StreamDecompressor> own_decompressor;
+  StreamDecompressor* decompressor = nullptr;  // null before the header is read
   size_t read_bytes = kFirstStreamReadBytes;
   uint64_t file_offset;   // of the next byte to look at
   uint64_t plain_bytes = 0;
@@ -157,7 +173,13 @@ Result<void> MemberStream::State::Begin() {
   const Result<MemberHeader> header = PeekMemberHeader(window, file_offset, kHopReadBytes);
   if (!header) return Fail(header.error());
   file_offset += header->header_bytes;
-  decompressor = MakeStreamDecompressor();
+  if (records_restarts) {
+    recorder.emplace(source, member_offset, file_offset);
+    decompressor = &recorder->decompressor();
+  } else {
+    own_decompressor = MakeStreamDecompressor();
+    decompressor = own_decompressor.get();
+  }
   return {};
 }
 
@@ -179,8 +201,11 @@ Result<size_t> MemberStream::State::Read(std::span<std::byte> out) {
 Result<size_t> MemberStream::State::Step(std::span<std::byte> out) {
   const Result<std::span<const std::byte>> input = window.Peek(file_offset, 1, read_bytes);
   if (!input) return Fail(input.error());
-  const Result<StreamDecompressor::Progress> progress = decompressor->Inflate(*input, out);
+  const auto given =
+      recorder ? input->first(std::min(input->size(), recorder->MaxInputBytes())) : *input;
+  const Result<StreamDecompressor::Progress> progress = decompressor->Inflate(given, out);
   if (!progress) return Fail(progress.error());
+  if (recorder) recorder->Note(*progress, out.first(progress->produced));
   if (progress->consumed == 0 && progress->produced == 0 && !progress->at_end)
     return Fail(input->empty() ? DataError::kTruncated : DataError::kBadDeflate);
   if (progress->consumed == input->size())
@@ -204,8 +229,9 @@ Result<void> MemberStream::State::Finish() {
   return {};
 }
 
-MemberStream::MemberStream(const ByteSource& source, uint64_t file_offset, uint64_t file_limit)
-    : state_(std::make_unique<State>(source, file_offset, file_limit)) {}
+MemberStream::MemberStream(const ByteSource& source, uint64_t file_offset, uint64_t file_limit,
+                           bool records_restarts)
+    : state_(std::make_unique<State>(source, file_offset, file_limit, records_restarts)) {}
 MemberStream::~MemberStream() = default;
 MemberStream::MemberStream(MemberStream&&) noexcept = default;
 MemberStream& MemberStream::operator=(MemberStream&&) noexcept = default;
@@ -221,5 +247,9 @@ uint64_t MemberStream::plain_position() const { return state_->plain_bytes; }
 bool MemberStream::at_end() const { return state_->is_finished && !state_->failure; }
 uint64_t MemberStream::file_position() const { return state_->file_offset; }
 uint32_t MemberStream::crc32() const { return state_->crc; }
+std::optional<MemberRestarts> MemberStream::TakeRestarts(std::error_code error) {
+  if (!state_->recorder) return std::nullopt;
+  return state_->recorder->Finish(error);
+}
 
 }  // namespace gzipfs

@@ -316,13 +316,19 @@ class TailReader {
   std::vector<Link> links_;   // the last tail first
 };
 
-Result<FileLayout> ReadLayout(const ByteSource& source, uint64_t limit_bytes) {
+Result<TailLayout> ReadTailLayout(const ByteSource& source, uint64_t limit_bytes) {
   TailReader reader(source, limit_bytes);
   auto from_tail = reader.Read();
   if (!from_tail) return Fail(from_tail.error());
-  if (*from_tail) return std::move(**from_tail);
+  return TailLayout{std::move(*from_tail), reader.told_plain_bytes()};
+}
+
+Result<FileLayout> ReadLayout(const ByteSource& source, uint64_t limit_bytes) {
+  Result<TailLayout> from_tail = ReadTailLayout(source, limit_bytes);
+  if (!from_tail) return Fail(from_tail.error());
+  if (from_tail->layout) return std::move(*from_tail->layout);
   Result<FileLayout> layout = ScanLayout(source, limit_bytes);
-  if (layout) layout->told_plain_bytes = reader.told_plain_bytes();
+  if (layout) layout->told_plain_bytes = from_tail->told_plain_bytes;
   return layout;
 }
 

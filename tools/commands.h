@@ -17,6 +17,7 @@ void AddStatCommand(CLI::App& app, int& exit_status);
 void AddLsCommand(CLI::App& app, int& exit_status);
 void AddCatCommand(CLI::App& app, int& exit_status);
 void AddCheckCommand(CLI::App& app, int& exit_status);
+void AddIndexCommand(CLI::App& app, int& exit_status);
 void AddPackCommand(CLI::App& app, int& exit_status);
 void AddUnpackCommand(CLI::App& app, int& exit_status);
 

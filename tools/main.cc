@@ -46,6 +46,7 @@ void DeclareCommands(CLI::App& app, int& exit_status) {
   AddLsCommand(app, exit_status);
   AddCatCommand(app, exit_status);
   AddCheckCommand(app, exit_status);
+  AddIndexCommand(app, exit_status);
   AddPackCommand(app, exit_status);
   AddUnpackCommand(app, exit_status);
 }

@@ -25,7 +25,8 @@ void ToTerminal(std::string_view text) {
 
 }  // namespace
 
-Progress::Progress(uint64_t total_bytes) : total_bytes_(total_bytes) {
+Progress::Progress(uint64_t total_bytes, uint64_t total_files)
+    : total_bytes_(total_bytes), total_files_(total_files) {
   if (::isatty(STDERR_FILENO) == 1) drawer_ = std::jthread([this] { DrawUntilStopped(); });
 }
 
@@ -58,10 +59,22 @@ void Progress::Draw() {
   const double share =
       total_bytes_ == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total_bytes_);
   const int filled = static_cast<int>(share * kBarColumns);
-  ToTerminal(fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} %  {} of {}\033[K", "", filled, "",
+  ToTerminal(fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} %  {} of {}{}\033[K", "", filled, "",
                          kBarColumns - filled, share * 100, FormatByteCount(done),
-                         FormatByteCount(total_bytes_)));
+                         FormatByteCount(total_bytes_), DescribeSpeed(done)));
   is_drawn_ = true;
+}
+
+// Empty unless files are counted.
+std::string Progress::DescribeSpeed(uint64_t done_bytes) const {
+  if (total_files_ == 0) return {};
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begun_;
+  const double rate = static_cast<double>(done_bytes) / std::max(passed.count(), 0.001);
+  const double left = static_cast<double>(total_bytes_ - done_bytes) / std::max(rate, 1.0);
+  const auto seconds = static_cast<uint64_t>(left);
+  return fmt::format(", {} of {} files, {}/s, {}:{:02} left",
+                     done_files_.load(std::memory_order_relaxed), total_files_,
+                     FormatByteCount(static_cast<uint64_t>(rate)), seconds / 60, seconds % 60);
 }
 
 void Progress::Erase() {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -14,14 +16,16 @@ namespace gzipfs {
 // Thread-safe.
 class Progress {
  public:
-  // Out of `total_bytes`; with stderr no terminal nothing is ever drawn.
-  explicit Progress(uint64_t total_bytes);
+  // Out of `total_bytes`; with stderr no terminal nothing is ever drawn. With
+  // `total_files` the bar has these, too, the rate, and the time that is left.
+  explicit Progress(uint64_t total_bytes, uint64_t total_files = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   // What is done; whoever does it adds to it.
   std::atomic<uint64_t>& done_bytes() { return done_bytes_; }
+  std::atomic<uint64_t>& done_files() { return done_files_; }
 
   // Writes a line to stdout, past the bar. False when that failed.
   bool PrintLine(std::string_view command, std::string_view line) EXCLUDES(mutex_);
@@ -29,10 +33,14 @@ class Progress {
  private:
   void DrawUntilStopped() EXCLUDES(mutex_);
   void Draw() REQUIRES(mutex_);
+  std::string DescribeSpeed(uint64_t done_bytes) const;
   void Erase() REQUIRES(mutex_);
 
   const uint64_t total_bytes_;
+  const uint64_t total_files_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::atomic<uint64_t> done_bytes_{0};
+  std::atomic<uint64_t> done_files_{0};
   Mutex mutex_;
   CondVar stop_changed_;
   bool stops_ GUARDED_BY(mutex_) = false;

@@ -91,6 +91,8 @@ class BaseFile {
   bool is_conforming() const { return is_conforming_; }
   // Why the bytes behind the last member are no member; empty: there are none.
   std::error_code rest() const EXCLUDES(mutex_);
+  // Why the last member, a foreign one, cannot be read to its end; empty: it can.
+  std::error_code damage() const { return damage_; }
   // The size that the tail told, or the members where there is none, and what
   // was appended and cut since. Does not change because the tail turns out to lie.
   uint64_t plain_bytes() const EXCLUDES(mutex_);
@@ -203,6 +205,7 @@ class BaseFile {
       EXCLUDES(change_mutex_, mutex_);
   Result<void> ReadRuns(uint64_t index_id, std::span<const MemberInfo> members,
                         uint64_t plain_offset, std::span<std::byte> out);
+  RestartsRef RestartsOf(const MemberInfo& member) const;
   Result<void> ReadMembers(std::span<const MemberInfo> members, uint64_t plain_offset,
                            std::span<std::byte> out);
 
@@ -222,6 +225,7 @@ class BaseFile {
   const std::shared_ptr<BaseWatch> watch_;
   const Profile profile_;
   const uint64_t block_bytes_;
+  const std::error_code damage_;
   std::atomic<bool> is_conforming_;
   std::atomic<uint64_t> base_id_;
 
@@ -249,6 +253,8 @@ class BaseFile {
   std::list<CachedWalk> walks_ GUARDED_BY(mutex_);  // most recently used first
   size_t walked_members_ GUARDED_BY(mutex_) = 0;    // in walks_
   std::list<CachedWalk> salvages_ GUARDED_BY(mutex_);  // of damaged groups; they have gaps
+
+  const std::vector<RestartsRef> restarts_;  // of large foreign members, by file offset
 
   FileSource foreign_source_;
   ForeignReader foreign_reader_;  // a tail may also stand behind members it does not know

@@ -32,7 +32,8 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
   const uint64_t file_bytes = static_cast<uint64_t>(attributes->st_size);
   const FileSource source(store.ops(), fd.get(), file_bytes);
   const bool is_doubted = IsTailDoubted(store, *attributes);
-  Result<FileLayout> layout = is_doubted ? ScanLayout(source) : ReadLayout(source);
+  Result<FileLayout> layout =
+      is_doubted ? ScanLayout(source) : store.foreign_indexes().Read(fd.get(), *attributes);
   if (!layout) return Fail(layout.error());
   if (is_doubted) {
     const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, file_bytes);
@@ -53,6 +54,7 @@ BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct st
       watch_(watch ? std::move(watch) : std::make_shared<BaseWatch>(store.ops(), attributes)),
       profile_(ProfileOf(store, layout)),
       block_bytes_(BlockBytesOf(store, layout)),
+      damage_(layout.damage),
       is_conforming_(layout.is_conforming),
       base_id_(store.cache().NewBaseId()),
       index_(std::move(layout.index)),
@@ -62,8 +64,10 @@ BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct st
       foreign_(std::make_shared<const std::vector<MemberInfo>>(std::move(layout.foreign))),
       wrong_plain_bytes_(layout.told_plain_bytes),
       rest_(layout.rest),
+      restarts_(std::move(layout.restarts)),
       foreign_source_(store.ops(), fd_.get(), static_cast<uint64_t>(attributes.st_size)),
-      foreign_reader_(foreign_source_, store.cache()) {
+      foreign_reader_(foreign_source_, store.cache(), store.pool(),
+                      [&store, attributes] { store.foreign_indexes().Doubt(attributes); }) {
   if (wrong_plain_bytes_ == index_.plain_bytes()) wrong_plain_bytes_.reset();
 }
 

@@ -187,6 +187,16 @@ Result<void> BaseFile::ReadBy(uint64_t index_id, uint64_t plain_offset,
   return {};
 }
 
+// What is known of a foreign member; null when nothing is.
+RestartsRef BaseFile::RestartsOf(const MemberInfo& member) const {
+  const auto found = std::partition_point(
+      restarts_.begin(), restarts_.end(), [&member](const RestartsRef& restarts) {
+        return restarts->file_offset < member.file_offset;
+      });
+  const bool is_it = found != restarts_.end() && (*found)->file_offset == member.file_offset;
+  return is_it ? *found : nullptr;
+}
+
 // Runs of members whose stored bytes lie together are read by one pread.
 Result<void> BaseFile::ReadRuns(uint64_t index_id, std::span<const MemberInfo> members,
                                 uint64_t plain_offset, std::span<std::byte> out) {
@@ -203,7 +213,8 @@ Result<void> BaseFile::ReadRuns(uint64_t index_id, std::span<const MemberInfo> m
     const auto run = members.subspan(begin, end - begin);
     const Need head = NeedOf(run.front(), plain_offset, out);
     GZIPFS_TRY(first.profile ? ReadMembers(run, plain_offset, out)
-                             : foreign_reader_.Read(first, index_id, head.skip, head.out));
+                             : foreign_reader_.Read(first, RestartsOf(first), index_id, head.skip,
+                                                    head.out));
     begin = end;
   }
   return {};

@@ -22,6 +22,8 @@ class BlockCache {
  public:
   explicit BlockCache(uint64_t limit_bytes) : shard_limit_bytes_(limit_bytes / kShardCount) {}
 
+  uint64_t limit_bytes() const { return shard_limit_bytes_ * kShardCount; }
+
   // A number no other base in this process has; part of every key.
   uint64_t NewBaseId() { return next_base_id_.fetch_add(1, std::memory_order_relaxed); }
 

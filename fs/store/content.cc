@@ -306,7 +306,12 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
     write_error = std::error_code(EIO, std::system_category());
   }
   if (rest) {
-    spdlog::warn("{} bytes of members, then: {}", base->file_bytes(), rest.message());
+    spdlog::warn("{}: {} bytes of members, then: {}", place.Describe(), base->file_bytes(),
+                 rest.message());
+  }
+  if (const std::error_code damage = base->damage()) {
+    write_error = std::error_code(EIO, std::system_category());
+    spdlog::warn("{}: the last member {}", place.Describe(), damage.message());
   }
   auto content = std::make_shared<ContentImpl>(store, std::move(base), is_writable, is_new, place);
   if (content->is_writable()) content->Register();
@@ -333,7 +338,8 @@ Result<uint64_t> ReadPlainSize(Store& store, int fd, const struct stat& base) {
     if (!tail) return Fail(tail.error());
     if (*tail) return (*tail)->plain_bytes;
   }
-  Result<FileLayout> layout = is_doubted ? ScanLayout(source) : ReadLayout(source);
+  Result<FileLayout> layout =
+      is_doubted ? ScanLayout(source) : store.foreign_indexes().Read(fd, base);
   if (!layout) return Fail(layout.error());
   const uint64_t plain_bytes = layout->index.plain_bytes();
   if (plain_bytes > 0) return plain_bytes;

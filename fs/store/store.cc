@@ -84,6 +84,7 @@ tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& 
   }
   std::unique_ptr<Store> store(new Store(options, ops, std::move(*root)));
   if (auto opened = store->OpenPrivate(path); !opened) return Refuse(opened.error().message);
+  store->OpenIndexes();
   return store;
 }
 
@@ -115,6 +116,18 @@ tl::expected<void, StoreError> Store::OpenPrivate(const std::string& path) {
   image_dir_fd_ = std::move(*image);
   log_dir_fd_ = std::move(*log);
   return SignLock(path);
+}
+
+// Without the directory nothing is kept, which costs time only.
+void Store::OpenIndexes() {
+  Result<UniqueFd> dir = Fail(ENOENT);
+  if (private_fd_) {
+    dir = options_.read_only ? OpenDirectory(ops_, private_fd_.get(), kIndexDirName)
+                             : MakeAndOpen(ops_, private_fd_.get(), kIndexDirName);
+  }
+  foreign_indexes_ = std::make_unique<ForeignIndexes>(
+      ops_, std::make_unique<KeptIndexes>(ops_, dir ? std::move(*dir) : UniqueFd(),
+                                          options_.read_only));
 }
 
 // A writer is alone; readers are only kept from a store that is written to.

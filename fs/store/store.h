@@ -14,6 +14,7 @@
 #include "fs/store/block_cache.h"
 #include "fs/store/checkpointer.h"
 #include "fs/store/dirty_budget.h"
+#include "fs/store/foreign_indexes.h"
 #include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
 #include "fs/store/space_gate.h"
@@ -98,6 +99,7 @@ class Store {
   SpaceGate& space() { return space_; }
   LogTable& logs() { return logs_; }
   TailDoubts& tail_doubts() { return tail_doubts_; }
+  ForeignIndexes& foreign_indexes() { return *foreign_indexes_; }
   Checkpointer& checkpointer() { return checkpointer_; }
   // Some base file was written to.
   void NoteBaseWrite() {
@@ -136,6 +138,7 @@ class Store {
  private:
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
+  void OpenIndexes();
   tl::expected<void, StoreError> TakeLock(const std::string& path);
   void FindUncleanEnd(const timespec& signed_at, const std::string& boot_id);
   tl::expected<void, StoreError> SignLock(const std::string& path);
@@ -166,6 +169,7 @@ class Store {
   SpaceGate space_;
   LogTable logs_;
   TailDoubts tail_doubts_;
+  std::unique_ptr<ForeignIndexes> foreign_indexes_;  // set by Open
   std::unique_ptr<SyncMarker> sync_marker_;  // null when read-only
   // Last: their threads use all of the above.
   CodecPool pool_;

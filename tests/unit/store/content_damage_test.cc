@@ -207,12 +207,23 @@ TEST_F(ContentDamage, ForeignFileThatEndsEarlyIsNotShownAsAShorterOne) {
   }
 }
 
-TEST_F(ContentDamage, SecondForeignMemberThatEndsEarlyForbidsWrites) {
+TEST_F(ContentDamage, SecondForeignMemberThatEndsEarlyIsReadUpToThereAndForbidsWrites) {
   Buffer file = test::MakeForeign(plain_);
   const Buffer second = test::MakeForeign(test::TextLike(10'000));
   test::Append(&file, std::span(second).first(second.size() / 2));
   SetBase(file);
-  ExpectReadOnlyPrefix(plain_.size());
+  Open();
+  const uint64_t shown = content_->plain_bytes();
+  EXPECT_GT(shown, plain_.size() + 1);
+  Buffer expected = plain_;
+  test::Append(&expected, test::TextLike(10'000));
+  expected.resize(shown - 1);
+  const auto readable = TryRead(0, shown - 1);
+  ASSERT_TRUE(readable) << readable.error().message();
+  EXPECT_TRUE(*readable == expected);
+  EXPECT_FALSE(TryRead(shown - 1, 1));
+  EXPECT_FALSE(content_->Write(0, test::FromText("x")));
+  EXPECT_TRUE(Base() == file);
 }
 
 // --- Files that are no gzip files ----------------------------------------------------

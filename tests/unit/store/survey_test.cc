@@ -11,7 +11,7 @@ namespace {
 namespace files = std::filesystem;
 using test::Buffer;
 using test::kBlock;
-using Finding = SurveyFinding::Kind;
+using Found = SurveyFinding::Kind;
 
 class SurveyTest : public test::StoreFixture {
  protected:
@@ -44,7 +44,7 @@ class SurveyTest : public test::StoreFixture {
     std::sort(names.begin(), names.end());
     return names;
   }
-  static size_t Count(const StoreSurvey& survey, Finding kind, const std::string& part) {
+  static size_t Count(const StoreSurvey& survey, Found kind, const std::string& part) {
     return static_cast<size_t>(std::count_if(
         survey.findings.begin(), survey.findings.end(), [&](const SurveyFinding& finding) {
           return finding.kind == kind && finding.sentence.find(part) != std::string::npos;
@@ -95,7 +95,7 @@ TEST_F(SurveyTest, LogOfAFileThatIsGoneIsAnOrphan) {
   LeaveWithLog();
   files::remove(base_path());
   const StoreSurvey survey = Survey();
-  EXPECT_EQ(Count(survey, Finding::kDamage, "orphaned log: no file has inode"), 1u);
+  EXPECT_EQ(Count(survey, Found::kDamage, "orphaned log: no file has inode"), 1u);
   EXPECT_TRUE(survey.waiting_paths.empty());
 }
 
@@ -104,7 +104,7 @@ TEST_F(SurveyTest, LogOfAFileThatWasChangedIsAnOrphan) {
   Buffer changed = Base();
   test::Append(&changed, Base());
   test::WriteFile(base_path(), changed);
-  EXPECT_EQ(Count(Survey(), Finding::kDamage, "file.gz was changed while it was not mounted"), 1u);
+  EXPECT_EQ(Count(Survey(), Found::kDamage, "file.gz was changed while it was not mounted"), 1u);
 }
 
 TEST_F(SurveyTest, LogWithADamagedHeaderIsAnOrphan) {
@@ -112,7 +112,7 @@ TEST_F(SurveyTest, LogWithADamagedHeaderIsAnOrphan) {
   Buffer log = test::ReadFile(OnlyLog());
   log[20] ^= std::byte{1};
   test::WriteFile(OnlyLog(), log);
-  EXPECT_EQ(Count(Survey(), Finding::kDamage, "orphaned log: it cannot be read"), 1u);
+  EXPECT_EQ(Count(Survey(), Found::kDamage, "orphaned log: it cannot be read"), 1u);
 }
 
 TEST_F(SurveyTest, LogWithADamagedRecordIsDamage) {
@@ -125,7 +125,7 @@ TEST_F(SurveyTest, LogWithADamagedRecordIsDamage) {
   Buffer log = test::ReadFile(OnlyLog());
   log[kLogHeaderBytes + kLogRecordHeaderBytes] ^= std::byte{1};
   test::WriteFile(OnlyLog(), log);
-  EXPECT_EQ(Count(Survey(), Finding::kDamage, "file.gz: its log is damaged"), 1u);
+  EXPECT_EQ(Count(Survey(), Found::kDamage, "file.gz: its log is damaged"), 1u);
 }
 
 TEST_F(SurveyTest, LeftoversAndWhatWasPutAsideAreNotes) {
@@ -136,18 +136,17 @@ TEST_F(SurveyTest, LeftoversAndWhatWasPutAsideAreNotes) {
   test::WriteFile(dir_ / ".gzipfs/image/new-17-0", test::Noise(1000));
   test::WriteFile(dir_ / ".gzipfs/lock", test::FromText("17        \n"));
   const StoreSurvey survey = Survey();
-  EXPECT_EQ(Count(survey, Finding::kNote, "x.gz.rest was put aside: what a repair cut off"), 1u);
-  EXPECT_EQ(Count(survey, Finding::kNote, "7.log.123 was put aside: a log that fitted no file"),
-            1u);
-  EXPECT_EQ(Count(survey, Finding::kNote, "1 scratch file that nobody needs"), 1u);
-  EXPECT_EQ(Count(survey, Finding::kNote, "did not come to its end"), 1u);
+  EXPECT_EQ(Count(survey, Found::kNote, "x.gz.rest was put aside: what a repair cut off"), 1u);
+  EXPECT_EQ(Count(survey, Found::kNote, "7.log.123 was put aside: a log that fitted no file"), 1u);
+  EXPECT_EQ(Count(survey, Found::kNote, "1 scratch file that nobody needs"), 1u);
+  EXPECT_EQ(Count(survey, Found::kNote, "did not come to its end"), 1u);
   EXPECT_EQ(survey.findings.size(), 4u);
 }
 
 TEST_F(SurveyTest, DamagedConfigurationIsNamed) {
   CloseStore();
   test::WriteFile(dir_ / ".gzipfs/config.json", test::FromText("{"));
-  EXPECT_EQ(Count(Survey(), Finding::kDamage, ".gzipfs/config.json is damaged"), 1u);
+  EXPECT_EQ(Count(Survey(), Found::kDamage, ".gzipfs/config.json is damaged"), 1u);
 }
 
 TEST_F(SurveyTest, EveryFailingCallIsAnErrorAndChangesNothing) {

@@ -1,0 +1,218 @@
+// Beginning in the middle of a member gives the bytes that are there, wherever
+// the point is and whoever made the stream.
+#include "codec/restart_points.h"
+
+#include <gtest/gtest.h>
+
+#include "codec/member_scanner.h"
+#include "tests/unit/codec/test_data.h"
+
+namespace gzipfs {
+namespace {
+
+using test::Buffer;
+
+// A member whose deflate stream zlib makes with `strategy`, flushed as `flush`
+// says every `flush_bytes`.
+Buffer MakeStream(std::span<const std::byte> plain, int level, int strategy, int flush,
+                  size_t flush_bytes) {
+  Buffer member = test::MakeHeader({.name = "name"});
+  const size_t header_bytes = member.size();
+  member.resize(header_bytes + plain.size() + plain.size() / 8 + 64 * kKiB);
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, level, Z_DEFLATED, -MAX_WBITS, 8, strategy), Z_OK);
+  stream.next_out = reinterpret_cast<Bytef*>(member.data() + header_bytes);
+  stream.avail_out = static_cast<uInt>(member.size() - header_bytes);
+  for (size_t at = 0; at < plain.size(); at += flush_bytes) {
+    const auto piece = plain.subspan(at, std::min(flush_bytes, plain.size() - at));
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(piece.data()));
+    stream.avail_in = static_cast<uInt>(piece.size());
+    EXPECT_EQ(deflate(&stream, flush), Z_OK);
+  }
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  member.resize(header_bytes + stream.total_out);
+  deflateEnd(&stream);
+  test::Append(&member, test::MakeTrailer(plain));
+  return member;
+}
+
+RestartsRef Record(const ByteSource& source, std::error_code* failure = nullptr) {
+  MemberScanner scanner(source);
+  scanner.RecordRestarts();
+  const auto member = scanner.Next();
+  if (failure != nullptr) *failure = member ? std::error_code() : member.error();
+  return scanner.TakeRestarts();
+}
+
+// From every point, and from the start, the pieces that follow decode.
+void ExpectRightBytes(std::span<const std::byte> file, std::span<const std::byte> plain,
+                      const MemberRestarts& restarts) {
+  const SpanSource source(file);
+  for (size_t i = 0; i <= restarts.points.size(); ++i) {
+    const RestartPoint* point = i == 0 ? nullptr : &restarts.points[i - 1];
+    auto stream = RestartStream::Begin(source, restarts, point, file.size());
+    ASSERT_TRUE(stream) << i << ": " << stream.error().message();
+    const uint64_t at = (*stream)->plain_position();
+    Buffer got(std::min<uint64_t>(plain.size() - at, 300'000));
+    const auto read = (*stream)->Read(got);
+    ASSERT_TRUE(read) << i << ": " << read.error().message();
+    ASSERT_TRUE(std::equal(got.begin(), got.end(), plain.begin() + at)) << i;
+  }
+  for (size_t i = 0; i < restarts.piece_crcs.size(); ++i) {
+    const uint64_t begin = i * restarts.piece_bytes;
+    ASSERT_EQ(restarts.piece_crcs[i],
+              Crc32(0, plain.subspan(begin, restarts.PieceBytes(i)))) << i;
+  }
+  EXPECT_EQ(restarts.CombinedCrc32(), Crc32(0, plain));
+}
+
+// Text, noise and runs one after the other, so that blocks of all kinds come.
+Buffer Mixed(size_t byte_count) {
+  Buffer plain;
+  for (uint32_t seed = 1; plain.size() < byte_count; ++seed) {
+    test::Append(&plain, test::TextLike(100'000 + seed * 7777, seed));
+    test::Append(&plain, test::Noise(30'000 + seed * 3333, seed));
+    plain.resize(plain.size() + 50'000, static_cast<std::byte>(seed));
+  }
+  plain.resize(byte_count);
+  return plain;
+}
+
+struct StreamKind {
+  const char* name;
+  int level;
+  int strategy;
+  int flush;
+  size_t flush_bytes;
+  size_t min_points;  // in 10 MiB, with ISA-L; zlib has none inside of blocks
+};
+
+class RestartPoints : public ::testing::TestWithParam<StreamKind> {};
+
+TEST_P(RestartPoints, EveryOneGivesWhatFollows) {
+  const StreamKind& kind = GetParam();
+  const Buffer plain = Mixed(10 * kMiB);
+  const Buffer file = MakeStream(plain, kind.level, kind.strategy, kind.flush, kind.flush_bytes);
+  const RestartsRef restarts = Record(SpanSource(file));
+  ASSERT_TRUE(restarts);
+  EXPECT_FALSE(restarts->error);
+  EXPECT_EQ(restarts->plain_bytes, plain.size());
+  EXPECT_GE(restarts->points.size(), kind.min_points);
+  ExpectRightBytes(file, plain, *restarts);
+  size_t index_bytes = restarts->piece_crcs.size() * 4;
+  for (const RestartPoint& point : restarts->points) {
+    index_bytes += point.window.size() + point.place.header.size() + 16;
+  }
+  EXPECT_LE(index_bytes, file.size() / 100 + 4096);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Streams, RestartPoints,
+    ::testing::Values(StreamKind{"dynamic", 6, Z_DEFAULT_STRATEGY, Z_NO_FLUSH, 10 * kMiB, 3},
+                      StreamKind{"fast", 1, Z_DEFAULT_STRATEGY, Z_NO_FLUSH, 10 * kMiB, 3},
+                      StreamKind{"fixed", 6, Z_FIXED, Z_NO_FLUSH, 10 * kMiB, 2},
+                      StreamKind{"huffman", 6, Z_HUFFMAN_ONLY, Z_NO_FLUSH, 10 * kMiB, 3},
+                      StreamKind{"stored", 0, Z_DEFAULT_STRATEGY, Z_NO_FLUSH, 10 * kMiB, 3},
+                      StreamKind{"synced", 6, Z_DEFAULT_STRATEGY, Z_SYNC_FLUSH, 1000, 2},
+                      StreamKind{"partial", 6, Z_DEFAULT_STRATEGY, Z_PARTIAL_FLUSH, 3000, 2},
+                      StreamKind{"full", 6, Z_DEFAULT_STRATEGY, Z_FULL_FLUSH, 100'000, 3}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+// 300 MB of it are 300 kB: points by stored bytes alone would be too far apart.
+TEST(RestartPointsOf, ARunOfOneByteAreNotTooFarApart) {
+  const Buffer plain(100 * kMiB, std::byte{7});
+  const Buffer file = test::MakeForeign(plain);
+  const RestartsRef restarts = Record(SpanSource(file));
+  ASSERT_TRUE(restarts);
+  EXPECT_GT(restarts->piece_bytes, kRestartPieceBytes);
+  ExpectRightBytes(file, plain, *restarts);
+#ifdef GZIPFS_HAVE_ISAL
+  ASSERT_GE(restarts->points.size(), 2u);
+  for (size_t i = 1; i < restarts->points.size(); ++i) {
+    EXPECT_LE(restarts->points[i].plain_offset - restarts->points[i - 1].plain_offset,
+              kMaxRestartSpacing + 8 * kMiB);
+  }
+#endif
+}
+
+TEST(RestartPointsOf, ASmallMemberAreNone) {
+  const Buffer file = test::MakeForeign(test::TextLike(kRestartPieceBytes));
+  EXPECT_FALSE(Record(SpanSource(file)));
+  const Buffer larger = test::MakeForeign(test::TextLike(kRestartPieceBytes + 1));
+  const RestartsRef restarts = Record(SpanSource(larger));
+  ASSERT_TRUE(restarts);
+  EXPECT_TRUE(restarts->points.empty());
+  EXPECT_EQ(restarts->piece_crcs.size(), 2u);
+}
+
+TEST(RestartPointsOf, ATruncatedMemberLeadUpToItsEnd) {
+  const Buffer plain = Mixed(8 * kMiB);
+  const Buffer whole = test::MakeForeign(plain);
+  const auto file = std::span(whole).first(whole.size() * 3 / 4);
+  std::error_code failure;
+  const RestartsRef restarts = Record(SpanSource(file), &failure);
+  ASSERT_TRUE(restarts);
+  EXPECT_EQ(failure, DataError::kTruncated);
+  EXPECT_EQ(restarts->error, DataError::kTruncated);
+  EXPECT_GT(restarts->plain_bytes, plain.size() / 2);
+  EXPECT_LT(restarts->plain_bytes, plain.size());
+  ExpectRightBytes(file, std::span(plain).first(restarts->plain_bytes), *restarts);
+}
+
+// What an index says may be anything: beginning there is safe and ends in an
+// error, or in bytes whose CRC32 is another one.
+TEST(RestartPointsOf, AnIndexThatLiesAreRefused) {
+  const Buffer plain = Mixed(6 * kMiB);
+  const Buffer file = test::MakeForeign(plain);
+  const SpanSource source(file);
+  const RestartsRef restarts = Record(source);
+  ASSERT_TRUE(restarts && !restarts->points.empty());
+  const uint64_t piece = restarts->points[0].plain_offset / restarts->piece_bytes + 1;
+  std::mt19937 random(11);
+  for (int round = 0; round < 3000; ++round) {
+    RestartPoint point = restarts->points[0];
+    switch (random() % 5) {
+      case 0: point.place.bit = random() % (file.size() * 8); break;
+      case 1: point.place.header_bits = random() % (point.place.header.size() * 8 + 1); break;
+      case 2:
+        if (!point.place.header.empty())
+          point.place.header[random() % point.place.header.size()] ^= std::byte{0x10};
+        break;
+      case 3: point.window[random() % point.window.size()] ^= std::byte{4}; break;
+      default: point.plain_offset += 1; break;
+    }
+    auto stream = RestartStream::Begin(source, *restarts, &point, file.size());
+    if (!stream) continue;
+    Buffer got(restarts->PieceBytes(piece));
+    if (!(*stream)->SkipTo(piece * restarts->piece_bytes) || !(*stream)->Read(got)) continue;
+    const auto expected = std::span(plain).subspan(piece * restarts->piece_bytes, got.size());
+    const bool is_right = std::equal(got.begin(), got.end(), expected.begin());
+    ASSERT_EQ(is_right, Crc32(0, got) == restarts->piece_crcs[piece]);
+  }
+}
+
+// The backends go on at each other's places.
+TEST(RestartPointsOf, OneLibraryServeTheOther) {
+  const Buffer plain = Mixed(6 * kMiB);
+  const Buffer file = test::MakeForeign(plain);
+  const RestartsRef restarts = Record(SpanSource(file));
+  ASSERT_TRUE(restarts);
+  for (const RestartPoint& point : restarts->points) {
+    Buffer window(point.window_bytes);
+    ASSERT_TRUE(ThreadDecompressor().Inflate(point.window, window));
+    const auto zlib = backend::MakeZlibStreamDecompressor();
+    const uint64_t at = restarts->deflate_offset + point.place.bit / 8;
+    ASSERT_TRUE(zlib->Resume(point.place, file[at], window));
+    Buffer got(100'000);
+    const auto input = std::span(file).subspan(at + (point.place.bit % 8 > 0 ? 1 : 0));
+    const auto step = zlib->Inflate(input, got);
+    ASSERT_TRUE(step);
+    got.resize(step->produced);
+    ASSERT_FALSE(got.empty());
+    ASSERT_TRUE(std::equal(got.begin(), got.end(),
+                           plain.begin() + static_cast<long>(point.plain_offset)));
+  }
+}
+
+}  // namespace
+}  // namespace gzipfs
