@@ -19,5 +19,7 @@ void AddCatCommand(CLI::App& app, int& exit_status);
 void AddCheckCommand(CLI::App& app, int& exit_status);
 void AddPackCommand(CLI::App& app, int& exit_status);
 void AddUnpackCommand(CLI::App& app, int& exit_status);
+void AddExportCommand(CLI::App& app, int& exit_status);
+void AddImportCommand(CLI::App& app, int& exit_status);
 
 }  // namespace gzipfs

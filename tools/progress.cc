@@ -25,7 +25,8 @@ void ToTerminal(std::string_view text) {
 
 }  // namespace
 
-Progress::Progress(uint64_t total_bytes) : total_bytes_(total_bytes) {
+Progress::Progress(uint64_t total_bytes, uint64_t total_files)
+    : total_bytes_(total_bytes), total_files_(total_files) {
   if (::isatty(STDERR_FILENO) == 1) drawer_ = std::jthread([this] { DrawUntilStopped(); });
 }
 
@@ -58,9 +59,18 @@ void Progress::Draw() {
   const double share =
       total_bytes_ == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total_bytes_);
   const int filled = static_cast<int>(share * kBarColumns);
-  ToTerminal(fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} %  {} of {}\033[K", "", filled, "",
-                         kBarColumns - filled, share * 100, FormatByteCount(done),
-                         FormatByteCount(total_bytes_)));
+  std::string line = fmt::format("\r[{:#<{}}{:.<{}}] {:3.0f} %  {} of {}", "", filled, "",
+                                 kBarColumns - filled, share * 100, FormatByteCount(done),
+                                 FormatByteCount(total_bytes_));
+  if (total_files_ > 0) line += fmt::format(", {} of {} files", done_files_.load(), total_files_);
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
+  if (done > 0 && passed.count() > 1) {
+    const double rate = static_cast<double>(done) / passed.count();
+    const auto left = static_cast<uint64_t>(static_cast<double>(total_bytes_ - done) / rate);
+    line += fmt::format(", {}/s, {}:{:02} left", FormatByteCount(static_cast<uint64_t>(rate)),
+                        left / 60, left % 60);
+  }
+  ToTerminal(line + "\033[K");
   is_drawn_ = true;
 }
 
