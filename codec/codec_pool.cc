@@ -20,12 +20,26 @@ size_t QueueCapacity(unsigned worker_count) {
 
 }  // namespace
 
-CodecPool::CodecPool(unsigned worker_count) : queue_(QueueCapacity(worker_count)) {
-  for (unsigned i = 0; i < std::max(worker_count, 1u); ++i) {
-    workers_.emplace_back([this] {
-      while (Job* job = queue_.Pop()) job->Run();
-    });
+CodecPool::CodecPool(unsigned worker_count)
+    : queue_(QueueCapacity(worker_count)), counters_(std::max(worker_count, 1u)) {
+  for (Counters& counters : counters_) workers_.emplace_back([&] { Work(counters); });
+}
+
+void CodecPool::Work(Counters& counters) {
+  using Clock = std::chrono::steady_clock;
+  while (Job* job = queue_.Pop()) {
+    const Clock::time_point begin = Clock::now();
+    job->Run();
+    counters.busy_ns += std::chrono::nanoseconds(Clock::now() - begin).count();
+    ++counters.job_count;
   }
+}
+
+std::vector<CodecPool::Load> CodecPool::Loads() const {
+  std::vector<Load> loads;
+  for (const Counters& counters : counters_)
+    loads.push_back({counters.job_count, std::chrono::nanoseconds(counters.busy_ns)});
+  return loads;
 }
 
 CodecPool::~CodecPool() {

@@ -1,6 +1,9 @@
 // The worker threads that compress and decompress.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <thread>
 #include <vector>
 
@@ -27,8 +30,22 @@ class CodecPool {
 
   unsigned worker_count() const { return static_cast<unsigned>(workers_.size()); }
 
+  // What a worker has done so far.
+  struct Load {
+    uint64_t job_count = 0;
+    std::chrono::nanoseconds busy{0};  // in jobs, waits for a core included
+  };
+  std::vector<Load> Loads() const;
+
  private:
+  struct Counters {
+    std::atomic<uint64_t> job_count{0};
+    std::atomic<int64_t> busy_ns{0};
+  };
+  void Work(Counters& counters);
+
   JobQueue queue_;
+  std::vector<Counters> counters_;  // one for each worker
   std::vector<std::jthread> workers_;
 };
 

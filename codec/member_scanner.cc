@@ -24,7 +24,12 @@ constexpr size_t kMaxHeaderBytes = kMiB;
 // much memory.
 constexpr uint64_t kMaxHopMemberBytes = 2 * kMaxLargeBlockBytes;
 
-// The header at `offset`, however long; kBadHeader beyond kMaxHeaderBytes.
+constexpr uint64_t MaxHopPlainBytes(Profile profile) {
+  return profile == Profile::kBgzf ? kBgzfBlockBytes : kMaxLargeBlockBytes;
+}
+
+}  // namespace
+
 Result<MemberHeader> PeekMemberHeader(ByteWindow& window, uint64_t offset, size_t read_bytes) {
   size_t wanted_bytes = EmptyMemberBytes(Profile::kLarge);
   for (;;) {
@@ -46,12 +51,6 @@ Result<MemberTrailer> PeekTrailer(ByteWindow& window, uint64_t offset, size_t re
   if (bytes->size() < kTrailerBytes) return Fail(DataError::kTruncated);
   return ParseTrailer(*bytes);
 }
-
-constexpr uint64_t MaxHopPlainBytes(Profile profile) {
-  return profile == Profile::kBgzf ? kBgzfBlockBytes : kMaxLargeBlockBytes;
-}
-
-}  // namespace
 
 MemberScanner::MemberScanner(const ByteSource& source, uint64_t file_offset,
                              uint64_t plain_offset, uint64_t file_limit)

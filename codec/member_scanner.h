@@ -37,6 +37,12 @@ struct MemberInfo {
   uint64_t file_end() const { return file_offset + member_bytes; }
 };
 
+// The header at `offset`, however long, fetched with reads of `read_bytes`;
+// kBadHeader beyond 1 MiB, kTruncated where nothing more follows.
+Result<MemberHeader> PeekMemberHeader(ByteWindow& window, uint64_t offset, size_t read_bytes);
+// The trailer at `offset`; kTruncated where nothing more follows.
+Result<MemberTrailer> PeekTrailer(ByteWindow& window, uint64_t offset, size_t read_bytes);
+
 // Walks forward from a member boundary. One thread at a time. `source` must
 // outlive the scanner.
 class MemberScanner {

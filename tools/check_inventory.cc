@@ -10,9 +10,9 @@
 #include "fs/store/store.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/mounts.h"
-#include "fs/vfs/base_view.h"
 #include "fs/vfs/name_codec.h"
 #include "tools/messages.h"
+#include "tools/path_view.h"
 #include "tools/store_path.h"
 
 namespace gzipfs {
@@ -21,27 +21,6 @@ namespace {
 namespace files = std::filesystem;
 
 constexpr char kInventoryOf[] = "check";
-
-// A directory as the naming rule looks at it.
-class PathView final : public DirectoryView {
- public:
-  explicit PathView(UniqueFd dir) : dir_(std::move(dir)) {}
-  Result<std::optional<struct stat>> Stat(const std::string& store_name) override {
-    const auto found = RealFileOps().StatAt(dir_.get(), store_name.c_str());
-    if (found) return *found;
-    if (found.error().value() == ENOENT) return std::nullopt;
-    return Fail(found.error());
-  }
-  Result<bool> IsGzip(const std::string& store_name, const struct stat&) override {
-    const auto fd = RealFileOps().OpenAt(dir_.get(), store_name.c_str(),
-                                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (!fd) return Fail(fd.error());
-    return BeginsAsGzip(RealFileOps(), fd->get());
-  }
-
- private:
-  UniqueFd dir_;
-};
 
 // Notes every X.gz that cannot be shown as X because X is there too.
 void NoteCollisions(const files::path& directory, const std::set<std::string>& names,

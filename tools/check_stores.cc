@@ -46,8 +46,8 @@ void LookIntoStore(const std::string& path, SurveyDepth depth, bool is_ours, Sto
   }
 }
 
-// Files in the store `root` that have a log, by their full paths. None where
-// that may not be looked at: the file itself may be.
+}  // namespace
+
 std::set<std::string> WaitingFilesOf(const std::string& root) {
   std::set<std::string> paths;
   const Result<StoreSurvey> survey = SurveyStore(RealFileOps(), root, SurveyDepth::kEnds);
@@ -56,8 +56,6 @@ std::set<std::string> WaitingFilesOf(const std::string& root) {
     paths.insert((std::filesystem::path(root) / path).string());
   return paths;
 }
-
-}  // namespace
 
 StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is_ours) {
   StoreLines lines;

@@ -1,6 +1,7 @@
 // What `gzipfs check` tells of the private directories of stores.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,5 +20,9 @@ struct StoreLines {
 // everything; of one that only has files in it, at the logs of those. `is_deep`
 // as fs/store/survey.h has it; `is_ours`: this process has the stores' locks.
 StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is_ours);
+
+// Files in the store `root` that have a redo log, by their full paths. None where
+// that may not be looked at: the file itself may be.
+std::set<std::string> WaitingFilesOf(const std::string& root);
 
 }  // namespace gzipfs

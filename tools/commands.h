@@ -20,5 +20,7 @@ void AddCheckCommand(CLI::App& app, int& exit_status);
 void AddIndexCommand(CLI::App& app, int& exit_status);
 void AddPackCommand(CLI::App& app, int& exit_status);
 void AddUnpackCommand(CLI::App& app, int& exit_status);
+void AddExportCommand(CLI::App& app, int& exit_status);
+void AddImportCommand(CLI::App& app, int& exit_status);
 
 }  // namespace gzipfs

@@ -30,9 +30,24 @@ struct PlainRange {
   uint64_t end = ~uint64_t{0};  // behind the last one
 };
 
-// Writes the plain bytes of `range` to `out_fd`, decoding from `start` on.
+// What was copied.
+struct CopyCounts {
+  uint64_t plain_bytes = 0;
+  uint64_t file_bytes = 0;    // members that have ended
+  uint64_t member_count = 0;  // of them, with plain bytes
+};
+
+// Writes the plain bytes of `range` to `out_fd`, decoding from `start` on, while
+// a thread of its own writes. -1: nowhere. `counts` may be null.
 tl::expected<void, CopyFailure> CopyPlain(const ByteSource& source, CodecPool& pool,
-                                          PlainStream::Start start, PlainRange range, int out_fd);
+                                          PlainStream::Start start, PlainRange range, int out_fd,
+                                          CopyCounts* counts = nullptr);
+
+// Writes the source's own bytes to `out_fd`.
+tl::expected<void, CopyFailure> CopyAsItIs(const ByteSource& source, int out_fd);
+
+// True when nothing but zeros stands from `offset` to the end of the source.
+bool IsZeroFrom(const ByteSource& source, uint64_t offset);
 
 // Says what happened: "FILE: CRC32 mismatch in the member at ...".
 std::string DescribeFailure(const CopyFailure& failure, std::string_view input_name,

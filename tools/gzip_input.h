@@ -24,6 +24,8 @@ class GzipInput {
   static Result<GzipInput> OpenStandardInput();
 
   const ByteSource& source() const { return *source_; }
+  // What the source reads from, for those who read it themselves instead.
+  int fd() const { return fd_.get(); }
   // EISDIR etc. have been sorted out: a regular file, unless kSequential.
   const struct stat& status() const { return status_; }
   bool is_regular() const { return S_ISREG(status_.st_mode); }

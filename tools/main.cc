@@ -11,6 +11,7 @@
 
 #include "codec/codec.h"
 #include "tools/commands.h"
+#include "tools/gzip_names.h"
 #include "tools/messages.h"
 
 #ifndef GZIPFS_VERSION
@@ -49,6 +50,8 @@ void DeclareCommands(CLI::App& app, int& exit_status) {
   AddIndexCommand(app, exit_status);
   AddPackCommand(app, exit_status);
   AddUnpackCommand(app, exit_status);
+  AddExportCommand(app, exit_status);
+  AddImportCommand(app, exit_status);
 }
 
 bool IsCommand(const CLI::App& app, const std::string& word) {
@@ -103,6 +106,7 @@ int Run(std::vector<std::string> words) {
     words.insert(words.begin(), "mount");
   }
   const std::string command = IsCommand(app, words.front()) ? words.front() : "";
+  if (command == "pack" || command == "unpack") words = SpellOutLevels(words);
   std::reverse(words.begin(), words.end());  // as CLI::App::parse wants them
   try {
     app.parse(words);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "codec/member.h"
 #include "codec/reference_decoder.h"
@@ -41,18 +42,45 @@ struct PlainStream::Batch {
 // Owns its batch and deletes itself. `results` must outlive it.
 class PlainStream::DecodeJob final : public Job {
  public:
-  DecodeJob(std::unique_ptr<Batch> batch, Keep keep, Proof proof, uint64_t serial,
-            OrderedResults<PlainPiece>& results)
-      : batch_(std::move(batch)), keep_(keep), proof_(proof), serial_(serial),
-        results_(results) {}
+  DecodeJob(std::unique_ptr<Batch> batch, Keep keep, Proof proof,
+            OrderedResults<Result<PlainPiece>>& results)
+      : batch_(std::move(batch)), keep_(keep), proof_(proof), results_(results) {}
+
+  // Before it is submitted: from here on a result has to come.
+  void Reserve() { serial_ = results_.NextSerial(); }
 
   void Run() override {
-    Decode();
-    results_.Put(serial_, std::move(batch_->piece));
+    try {
+      if (keep_ == Keep::kDeflate) {
+        Join();
+      } else {
+        Decode();
+      }
+      results_.Put(serial_, std::move(batch_->piece));
+    } catch (const std::bad_alloc&) {
+      results_.Put(serial_, Fail(ENOMEM));
+    }
     delete this;
   }
 
  private:
+  void Join() {
+    PlainPiece& piece = batch_->piece;
+    size_t stored_at = 0;
+    for (PassedMember& member : piece.members) {
+      if (member.error) return;
+      const auto stored = std::span(batch_->stored).subspan(stored_at, member.member_bytes);
+      stored_at += member.member_bytes;
+      const Result<JoinedPart> part = JoinMember(stored, &piece.deflate);
+      if (!part) {
+        member.error = part.error();
+        return;
+      }
+      piece.joined.crc32 = CombineCrc32(piece.joined.crc32, part->crc32, part->plain_bytes);
+      piece.joined.plain_bytes += part->plain_bytes;
+    }
+  }
+
   void Decode() {
     PlainPiece& piece = batch_->piece;
     std::vector<std::byte> plain(batch_->plain_bytes);
@@ -79,8 +107,8 @@ class PlainStream::DecodeJob final : public Job {
   std::unique_ptr<Batch> batch_;
   const Keep keep_;
   const Proof proof_;
-  const uint64_t serial_;
-  OrderedResults<PlainPiece>& results_;
+  uint64_t serial_ = 0;
+  OrderedResults<Result<PlainPiece>>& results_;
 };
 
 PlainStream::PlainStream(const ByteSource& source, CodecPool* pool, Start start,
@@ -99,9 +127,13 @@ PlainStream::~PlainStream() {
 
 Result<std::optional<PlainPiece>> PlainStream::Next() {
   GZIPFS_TRY(Fill());
-  if (results_.pending() > 0) return results_.Take();
+  if (results_.pending() > 0) {
+    Result<PlainPiece> piece = results_.Take();
+    if (!piece) return Fail(piece.error());
+    return std::move(*piece);
+  }
   if (!stream_) return std::nullopt;
-  Result<PlainPiece> piece = DecodeHere();
+  Result<PlainPiece> piece = keep_ == Keep::kDeflate ? JoinHere() : DecodeHere();
   if (!piece) return Fail(piece.error());
   return std::move(*piece);
 }
@@ -238,8 +270,8 @@ void PlainStream::StopAt(std::error_code reason, Batch& batch) {
 }
 
 void PlainStream::Submit(std::unique_ptr<Batch> batch) {
-  const uint64_t serial = results_.NextSerial();
-  auto* job = new DecodeJob(std::move(batch), keep_, proof_, serial, results_);
+  auto* job = new DecodeJob(std::move(batch), keep_, proof_, results_);
+  job->Reserve();
   if (pool_ == nullptr) {
     job->Run();
   } else {
@@ -275,6 +307,31 @@ Result<PlainPiece> PlainStream::DecodeHere() {
   piece.members.push_back(member);
   Advance(member);
   stream_.reset();
+  return piece;
+}
+
+// The same for Keep::kDeflate.
+Result<PlainPiece> PlainStream::JoinHere() {
+  if (!join_stream_) join_stream_.emplace(source_, position_.file_offset);
+  const JoinedPart before = join_stream_->part();
+  PlainPiece piece;
+  piece.plain_offset = position_.plain_offset + before.plain_bytes;
+  Result<void> read;
+  while (read && !join_stream_->at_end() && piece.deflate.size() < kStreamPieceBytes)
+    read = join_stream_->Read(&piece.deflate);
+  if (!read && read.error().category() == std::system_category()) return Fail(read.error());
+  if (read && !join_stream_->at_end()) return piece;
+  piece.joined = join_stream_->part();
+  PassedMember member{.plain_offset = position_.plain_offset,
+                      .file_offset = position_.file_offset,
+                      .plain_bytes = piece.joined.plain_bytes,
+                      .error = read ? std::error_code{} : read.error()};
+  is_finished_ = !read;
+  if (read) member.member_bytes = join_stream_->file_position() - position_.file_offset;
+  piece.members.push_back(member);
+  Advance(member);
+  stream_.reset();
+  join_stream_.reset();
   return piece;
 }
 

@@ -15,6 +15,7 @@
 
 #include "codec/base/byte_source.h"
 #include "codec/codec_pool.h"
+#include "codec/deflate_joiner.h"
 #include "codec/member_header.h"
 #include "codec/member_scanner.h"
 #include "codec/ordered_results.h"
@@ -36,6 +37,10 @@ struct PlainPiece {
   uint64_t plain_offset = 0;  // of plain[0]
   // Ends before the first bad member; of one without a length, where decoding failed.
   std::vector<std::byte> plain;
+  // With Keep::kDeflate instead of plain bytes: deflate streams, verified and ready
+  // to be joined, and what the members that end in this piece decode to.
+  std::vector<std::byte> deflate;
+  JoinedPart joined;
   std::vector<PassedMember> members;  // those that end in this piece, in order
 
   // The first member with an error, or null.
@@ -49,7 +54,8 @@ class PlainStream {
     uint64_t file_offset = 0;    // a member boundary
     uint64_t plain_offset = 0;   // the first plain byte of that member
   };
-  enum class Keep : uint8_t { kPlain, kVerdicts };  // kVerdicts: pieces come without bytes
+  // kVerdicts: pieces come without bytes; kDeflate: see PlainPiece, for whole files.
+  enum class Keep : uint8_t { kPlain, kVerdicts, kDeflate };
   enum class Proof : uint8_t { kOnce, kTwice };     // kTwice: zlib decodes each member once more
 
   // Gives out members from `start` to the one that holds the byte before
@@ -60,7 +66,7 @@ class PlainStream {
   PlainStream(const PlainStream&) = delete;
   PlainStream& operator=(const PlainStream&) = delete;
 
-  // The next piece; nullopt at the end. Errors are the device's. A member
+  // The next piece; nullopt at the end. Errors are the device's, or ENOMEM. A member
   // that cannot be decoded is marked in its piece; the stream goes on behind
   // it where its length is known, and ends where it is not. An empty source
   // ends inside its first member.
@@ -85,6 +91,7 @@ class PlainStream {
   void BeginDecodingHere(Batch& batch);
   void Submit(std::unique_ptr<Batch> batch);
   Result<PlainPiece> DecodeHere();
+  Result<PlainPiece> JoinHere();
 
   const ByteSource& source_;
   CodecPool* const pool_;
@@ -92,12 +99,13 @@ class PlainStream {
   const Keep keep_;
   const Proof proof_;
   const size_t max_pending_;
-  OrderedResults<PlainPiece> results_;
+  OrderedResults<Result<PlainPiece>> results_;
   Start position_;
   std::vector<std::byte> window_;    // source bytes from window_offset_ on
   size_t window_bytes_ = 0;
   uint64_t window_offset_ = 0;
   std::optional<MemberStream> stream_;  // the member at position_, which is decoded here
+  std::optional<MemberJoinStream> join_stream_;  // the same with Keep::kDeflate
   bool is_finished_ = false;
 };
 

@@ -18,4 +18,9 @@ enum class LockKind {
 // stands against it.
 Result<void> TryLockFile(int fd, LockKind kind);
 
+// True when somebody has the file behind `fd`, which was opened for reading, open
+// for writing at this moment. False also where that cannot be told (fcntl(2),
+// F_SETLEASE: only by the file's owner, and not on every filesystem).
+bool HasWriter(int fd);
+
 }  // namespace gzipfs

@@ -53,8 +53,8 @@ Result<int> WaitForChild(pid_t pid);
 // process; for programs, not for daemons.
 void RemoveOnSignal(const std::string& path);
 
-// From here on the first SIGINT or SIGTERM is only noted, for WasInterrupted, so
-// that a program can bring to its end what it is doing; the second one ends the
+// From here on the first SIGINT, SIGTERM or SIGHUP is only noted, for WasInterrupted,
+// so that a program can bring to its end what it is doing; the second one ends the
 // process as usual. Signals that are ignored stay so.
 void CatchInterrupt();
 // Thread-safe.

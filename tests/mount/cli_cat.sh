@@ -10,7 +10,7 @@ gzip -c text >gzip.gz
 head -c 3000000 text >part1
 tail -c +3000001 text | head -c 3000000 >part2
 tail -c +6000001 text >part3
-(gzip -c part1; "$GZIPFS" pack part2; gzip -c part3) >mixed.gz
+(gzip -c part1; "$GZIPFS" pack -c part2; gzip -c part3) >mixed.gz
 "$GZIPFS" pack <part1 >parts.gz && "$GZIPFS" pack <part2 >>parts.gz &&
   "$GZIPFS" pack <part3 >>parts.gz || fail "concatenation"
 kinds=(gzip.gz ours.gz large.gz mixed.gz parts.gz)

@@ -3,7 +3,7 @@
 source "$(dirname "$0")/cli_lib.bash"
 cd "$scratch" || exit 1
 
-for command in mount umount sync stat ls cat check pack unpack; do
+for command in mount umount sync stat ls cat check pack unpack export import; do
   expect 0 "" "$GZIPFS" "$command" --help
   grep -q "^Usage: gzipfs $command" stdout || fail "$command --help has no usage line"
   grep -q "^Example" stdout || fail "$command --help has no example"
@@ -24,6 +24,9 @@ expect 1 "gzipfs ls: *one argument too many: b*" "$GZIPFS" ls a b
 expect 1 "gzipfs cat: --range takes OFF:LEN, not '17'*" "$GZIPFS" cat --range 17 x
 expect 1 "gzipfs cat: --range takes OFF:LEN, not 'x:y'*" "$GZIPFS" cat --range x:y x
 expect 1 "gzipfs pack: --level takes fast or 1 to 12, not '13'*" "$GZIPFS" pack --level 13
+expect 1 "gzipfs pack: --level takes fast or 1 to 12, not '0'*" "$GZIPFS" pack -0
+expect 1 "gzipfs pack: --output takes one FILE*" "$GZIPFS" pack -o x a b
+expect 1 "gzipfs export: --plain excludes --single-member*" "$GZIPFS" export --plain --single-member x
 expect 1 "gzipfs pack: --block-size takes 64K*not '100K'*" "$GZIPFS" pack --block-size 100K
 expect 1 "gzipfs pack: --threads*" "$GZIPFS" pack -p 0
 expect 16 "gzipfs check: PATH is required*" "$GZIPFS" check

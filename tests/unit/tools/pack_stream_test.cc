@@ -22,7 +22,7 @@ class PackStreamTest : public testing::Test {
     const UniqueFd out(
         ::open((directory_ / "out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     CodecPool pool(threads);
-    PackStream stream(pool, options);
+    PackStream stream(&pool, options);
     EXPECT_TRUE(stream.Copy(in.get(), out.get()));
     const Buffer file = test::ReadFile(directory_ / "out");
     EXPECT_EQ(stream.index().file_bytes(), file.size());
@@ -68,7 +68,7 @@ TEST_F(PackStreamTest, FullDiskIsAnOutputFailure) {
   const UniqueFd in(::open((directory_ / "in").c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   CodecPool pool(2);
-  const auto copied = PackStream(pool, {}).Copy(in.get(), full.get());
+  const auto copied = PackStream(&pool, {}).Copy(in.get(), full.get());
   ASSERT_FALSE(copied);
   EXPECT_EQ(copied.error().side, PackFailure::Side::kOutput);
   EXPECT_EQ(copied.error().code.value(), ENOSPC);
@@ -77,7 +77,7 @@ TEST_F(PackStreamTest, FullDiskIsAnOutputFailure) {
 TEST_F(PackStreamTest, DirectoryIsAnInputFailure) {
   const UniqueFd in(::open("/tmp", O_RDONLY | O_CLOEXEC));
   CodecPool pool(1);
-  const auto copied = PackStream(pool, {}).Copy(in.get(), STDERR_FILENO);
+  const auto copied = PackStream(&pool, {}).Copy(in.get(), STDERR_FILENO);
   ASSERT_FALSE(copied);
   EXPECT_EQ(copied.error().side, PackFailure::Side::kInput);
   EXPECT_EQ(copied.error().code.value(), EISDIR);

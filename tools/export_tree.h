@@ -1,0 +1,30 @@
+// A store, a directory of one, or one file of it, exported to other files.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "codec/codec_pool.h"
+#include "tools/export_file.h"
+#include "tools/progress.h"
+
+namespace gzipfs {
+
+struct ExportTreeOptions {
+  ExportForm form = ExportForm::kSingleMember;
+  unsigned thread_count = 1;
+  bool replaces = false;             // files that are there already
+  std::set<std::string> waiting;     // full paths of files with a redo log: refused
+};
+
+// Exports the directory `from` (canonical) as the directory `to`: files in the form
+// asked for, everything else as it is, with owners where permitted, modes, times,
+// attributes and hard links; the private directory is left out. A file that cannot be
+// exported is told, and the others go on. False when there was one.
+bool ExportTree(const std::string& from, const std::string& to, const ExportTreeOptions& options);
+
+// Exports the file `from` (canonical) as the file `to`. False after a complaint.
+bool ExportToFile(const std::string& from, const std::string& to,
+                  const ExportTreeOptions& options);
+
+}  // namespace gzipfs
