@@ -116,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
                       StreamKind{"synced", 6, Z_DEFAULT_STRATEGY, Z_SYNC_FLUSH, 1000, 2},
                       StreamKind{"partial", 6, Z_DEFAULT_STRATEGY, Z_PARTIAL_FLUSH, 3000, 2},
                       StreamKind{"full", 6, Z_DEFAULT_STRATEGY, Z_FULL_FLUSH, 100'000, 3}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& instance) { return std::string(instance.param.name); });
 
 // 300 MB of it are 300 kB: points by stored bytes alone would be too far apart.
 TEST(RestartPointsOf, ARunOfOneByteAreNotTooFarApart) {
