@@ -10,6 +10,11 @@
 namespace gzipfs {
 namespace {
 
+// What -6 is for blocks of 64 KiB, which compress less well than pigz's: with this
+// one 512 MiB of kernel source take 4.6 % more than with pigz -6, with level 6 they
+// take 6.05 %. The processor time is two thirds of pigz's instead of half.
+constexpr int kSmallBlockLevel = 7;
+
 struct GzipWords {
   std::vector<std::string> paths;
   std::string out_path;
@@ -41,9 +46,10 @@ PackOptions ParsePackOptions(const GzipWords& words) {
   if (!block_bytes)
     throw CLI::ValidationError(fmt::format("--block-size takes {}, not '{}'", kBlockBytesChoices,
                                            words.block_size));
-  return {.profile = *block_bytes == kBgzfBlockBytes ? Profile::kBgzf : Profile::kLarge,
+  const bool is_small = *block_bytes == kBgzfBlockBytes;
+  return {.profile = is_small ? Profile::kBgzf : Profile::kLarge,
           .block_bytes = *block_bytes,
-          .level = *level};
+          .level = is_small && *level == kDefaultLevel ? kSmallBlockLevel : *level};
 }
 
 GzipArguments ParseArguments(const GzipWords& words, const std::string& command,

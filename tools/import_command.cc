@@ -39,7 +39,7 @@ constexpr char kImportExamples[] =
     "  gzipfs import --dry-run /var/log/archive\n"
     "  gzipfs import /data/dumps/ --to ~/store -b 1M\n\n"
     "Exit status: 0; 1 when something was left alone or could not be done.";
-constexpr uint64_t kPooledBytes = kMiB;  // from here on a file's blocks are shared out
+constexpr uint64_t kSharedOutBytes = kMiB;  // from here on a file's blocks are shared out
 
 struct ImportArguments {
   std::vector<std::string> paths;
@@ -239,7 +239,7 @@ void ImportRun::DoJobs() {
 
 void ImportRun::DoJob(const ImportJob& job, CodecPool& pool, Progress& progress) {
   if (DropWaiting(job)) return;
-  const bool is_large = static_cast<uint64_t>(job.status.st_size) >= kPooledBytes;
+  const bool is_large = static_cast<uint64_t>(job.status.st_size) >= kSharedOutBytes;
   const ImportOptions options{.pack = PackFor(job.targets[0]),
                               .is_in_place = arguments_.store_path.empty(),
                               .keeps = arguments_.keeps,

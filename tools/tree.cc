@@ -15,7 +15,7 @@ namespace {
 
 constexpr mode_t kUnfinishedMode = 0700;
 
-struct Walk {
+struct TreeWalk {
   const std::string& root;
   const TreeComplaint& complain;
   std::vector<std::string>* temporaries;
@@ -66,7 +66,7 @@ Result<void> CopyStatusByPath(const std::string& from, const struct stat& status
 
 std::vector<TreeEntry> ListTree(const std::string& root, const TreeComplaint& complain,
                                 std::vector<std::string>* temporaries) {
-  Walk walk{root, complain, temporaries, {}};
+  TreeWalk walk{root, complain, temporaries, {}};
   const Result<struct stat> status = RealFileOps().StatAt(AT_FDCWD, root.c_str());
   if (!status) {
     complain(root, status.error());
