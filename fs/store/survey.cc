@@ -139,7 +139,10 @@ Result<void> Survey::JudgeLog(const SeenLog& log) {
       SayOrphan(log, fmt::format("it cannot be read ({})", error.message()));
       return {};
     }
-    return Fail(error);
+    if (error.value() != EPROTONOSUPPORT) return Fail(error);
+    Say(Kind::kDamage, "{}: its log needs a later version of gzipfs",
+        has_place ? place->second.path() : log.name);
+    return {};
   }
   const LogSummary& summary = *log.summary;
   if (!summary.has_commit && !summary.image && !summary.is_damaged) return {};
@@ -191,6 +194,10 @@ Result<void> Survey::CheckRecords(const SeenLog& log, const std::string& path) {
   if (!fd) return Fail(fd.error());
   const Result<void> replayed =
       ReplayLog(ops_, fd->get(), *log.summary, [](const LogRecord& record) -> Result<void> {
+        if (record.type == LogRecordType::kZero) {
+          const Result<uint64_t> byte_count = DecodeLogLength(record.payload);
+          return byte_count ? Result<void>() : Fail(byte_count.error());
+        }
         if (record.type != LogRecordType::kMember) return {};
         const Result<EncodedBlock> block = DecodeLogMembers(record.payload);
         if (!block) return Fail(block.error());
