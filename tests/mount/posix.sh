@@ -19,8 +19,8 @@ options=allow_other,suid,dev
 everything() {
   (cd "$1" && find . -type d -printf '%p %y %m %U:%G %n %T@\n' -o \
     -printf '%p %y %m %U:%G %n %s %T@ %l\n' | sort
-    find . ! -type l | sort | xargs getfacl -npE --
-    find . | sort | xargs getfattr -hd -m - -e hex --)
+    find . ! -type l -print0 | sort -z | xargs -0 getfacl -npE --
+    find . -print0 | sort -z | xargs -0 getfattr -hd -m - -e hex --)
 }
 
 # Of the two ways of caching, which differ in the kernel above all, each sanitizer has one.

@@ -28,7 +28,7 @@ def give_acls(side):
     # One whose checkpoint copies the image over the base.
     side.do("root", "open", "f", "overwritten", os.O_RDWR | os.O_CREAT, 0o644)
     side.do("root", "write", "f", b"x" * 300000)
-    side.do("root", "link", "overwritten", "its link")
+    side.do("root", "link", "overwritten", "its-link")
     side.do("root", "fsync", "f")
     side.do("root", "pwrite", "f", b"changed", 70000)
     side.do("root", "fchmod", "f", 0o6755)
