@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GZIPFS = os.environ.get("GZIPFS", os.path.join(TOP, "build", "gzipfs"))
 KERNEL = "/usr/src/linux-source-6.1.tar.xz"
+
+
+# So that what was mounted is unmounted.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def fail(sentence):
