@@ -19,6 +19,7 @@
 #include "tools/messages.h"
 #include "tools/new_file.h"
 #include "tools/plain_stream.h"
+#include "tools/tail_size.h"
 #include "tools/tree.h"
 
 namespace gzipfs {
@@ -176,14 +177,17 @@ tl::expected<bool, std::string> FileImport::IsDoneBefore() {
     return collision;
   const auto file_bytes = static_cast<uint64_t>(status->st_size);
   result_.stored_bytes = file_bytes;
-  const FileSource source(RealFileOps(), fd->get(), file_bytes);
-  const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, file_bytes);
-  if (IsConverted() && (!tail || !*tail)) return collision;
-  const uint64_t told_bytes = IsConverted() ? (*tail)->plain_bytes : file_bytes;
-  if (job_.kind != ImportKind::kForeign && told_bytes != result_.source_bytes) return collision;
+  std::optional<uint64_t> told_bytes = file_bytes;
+  std::optional<uint64_t> source_bytes = result_.source_bytes;
+  if (job_.kind != ImportKind::kRaw) told_bytes = TailPlainBytes(fd->get(), file_bytes);
+  // Recovery of the store may have put a tail behind what was copied as it is.
+  if (job_.kind == ImportKind::kOurs)
+    source_bytes = TailPlainBytes(source_fd_.get(), result_.source_bytes);
+  if (!told_bytes) return collision;
+  if (job_.kind != ImportKind::kForeign && told_bytes != source_bytes) return collision;
   if (!options_.is_in_place) {
     // Nothing is removed on the word of this: size and time are enough.
-    result_.plain_bytes = told_bytes;
+    result_.plain_bytes = *told_bytes;
     done_bytes_ += result_.source_bytes;
     result_.kind = ImportResult::Kind::kDoneBefore;
     return true;
@@ -302,7 +306,7 @@ Clause FileImport::Place(NewFile& out) {
   const Result<void> appeared = out.Appear(job_.targets[0], ReplacesSource());
   if (appeared) return {};
   if (appeared.error().value() == EEXIST)
-    return Say(fmt::format("{} is there, too; both left alone", job_.targets[0]));
+    return Say(fmt::format("{} has appeared meanwhile; both left alone", job_.targets[0]));
   return SayWhy("cannot make " + job_.targets[0], appeared.error());
 }
 

@@ -133,6 +133,15 @@ if [ -n "${seen-}" ] && [ ! -e changing/file.gz ]; then
   same "a changing file" more "$(tail -n 1 changing/file | tail -c 5)"
 fi
 
+# Recovery after such an end gives what was copied as it is a tail: it is no collision.
+mkdir nothings; : >nothings/nothing.gz; touch -d 2001-02-03 nothings/nothing.gz
+expect 0 "" "$GZIPFS" import nothings/ --to unclean
+printf '4194304   \nboot %s\n' "$(cat /proc/sys/kernel/random/boot_id)" >unclean/.gzipfs/lock
+touch -d 2001-02-03 unclean/nothing.gz  # after it
+timeout 60 "$GZIPFS" import nothings/ --to unclean >stdout 2>&1 || fail "after recovery: $(cat stdout)"
+grep -q "completed nothing.gz" stdout || fail "no recovery: $(cat stdout)"
+grep -q "; 1 done before$" stdout || fail "after recovery: $(cat stdout)"
+
 # Killed at random moments, again and again: every file is there in one form at least, and
 # the run that is let go completes the tree.
 seed=${GZIPFS_SEED:-$RANDOM}
