@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <exception>
 
 namespace gzipfs {
 namespace {
@@ -22,7 +23,14 @@ size_t QueueCapacity(unsigned worker_count) {
 
 CodecPool::CodecPool(unsigned worker_count)
     : queue_(QueueCapacity(worker_count)), counters_(std::max(worker_count, 1u)) {
-  for (Counters& counters : counters_) workers_.emplace_back([&] { Work(counters); });
+  try {
+    for (Counters& counters : counters_) workers_.emplace_back([&] { Work(counters); });
+  } catch (const std::exception&) {
+    // No memory, or no more threads for this user: fewer do as well. Those that were
+    // started wait for the queue, and must not be joined before it is closed.
+    if (!workers_.empty()) return;
+    throw;
+  }
 }
 
 void CodecPool::Work(Counters& counters) {

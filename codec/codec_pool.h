@@ -15,7 +15,8 @@ namespace gzipfs {
 // destructor, which runs what is queued and joins.
 class CodecPool {
  public:
-  // Starts `worker_count` threads (at least one).
+  // Starts `worker_count` threads (at least one), or as many of them as the system has
+  // room for. std::system_error or std::bad_alloc when there is none for a single one.
   explicit CodecPool(unsigned worker_count);
   ~CodecPool();
   CodecPool(const CodecPool&) = delete;

@@ -58,6 +58,7 @@ TEST_F(ContentCopy, ASettledFileIsCopiedAsItsBytes) {
     const Buffer plain = test::TextLike(plain_bytes);
     Make(plain);
     ASSERT_TRUE(copy_->Truncate(0));
+    ExpectNothingDirty();
     EXPECT_EQ(Copy(0, 0, plain_bytes), plain_bytes);
     EXPECT_EQ(store_->budget().used_bytes(), 0u);
     ExpectCopy(plain);
