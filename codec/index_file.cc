@@ -166,6 +166,8 @@ bool TakeGroup(uint64_t file_limit, Reader& reader, FileLayout& layout) {
       static_cast<uint32_t>(reader.Number(std::min<uint64_t>(file_bytes, 2 * kMiB)));
   member.crc32 = static_cast<uint32_t>(reader.Number(~uint32_t{0}));
   index.AppendAlone(plain_bytes, file_bytes);
+  // Without restart points nothing tells whether what is decoded of it is right.
+  if (kind == kForeign && plain_bytes > kRestartPieceBytes) return false;
   layout.foreign.push_back(member);
   if (kind == kForeignWithRestarts) {
     RestartsRef restarts = TakeRestarts(member, reader);
@@ -186,6 +188,9 @@ std::vector<std::byte> EncodeBody(const FileLayout& layout) {
   auto restarts = layout.restarts.begin();
   for (size_t i = 0; i < layout.index.group_count(); ++i) {
     const MemberGroup group = layout.index.GroupAt(i);
+    // Members that share a group have restart points that are of no use here.
+    while (restarts != layout.restarts.end() && (*restarts)->file_offset < group.file_offset)
+      ++restarts;
     const bool is_foreign =
         foreign != layout.foreign.end() && foreign->file_offset == group.file_offset;
     const bool has_restarts = is_foreign && restarts != layout.restarts.end() &&
@@ -265,6 +270,7 @@ Result<void> CheckIndexFile(const FileLayout& layout, const ByteSource& source) 
   for (const RestartsRef& restarts : layout.restarts) {
     while (foreign->file_offset != restarts->file_offset) ++foreign;
     if (restarts->error) continue;
+    if (foreign->member_bytes < kTrailerBytes) return Fail(DataError::kBadTail);
     std::byte bytes[kTrailerBytes];
     const Result<size_t> count = source.ReadAt(foreign->file_end() - kTrailerBytes, bytes);
     if (!count) return Fail(count.error());

@@ -54,6 +54,7 @@ class IsalTracer final : public TracingDecompressor {
       std::swap(before_, changed_);
       changed_input_.assign(deflate.begin(), deflate.begin() + progress->consumed);
       header_bits_ = 0;
+      is_lost_ = false;
     }
     consumed_ += progress->consumed;
     is_drained_ = progress->consumed == deflate.size() && HasNothingPending(*state_);
@@ -77,7 +78,11 @@ class IsalTracer final : public TracingDecompressor {
         return place;
       case ISAL_BLOCK_CODED:
         if (!has_just_changed_ && header_bits_ == 0 && !insists) return std::nullopt;
-        if (header_bits_ == 0 && !FindHeader()) return std::nullopt;
+        // Once is enough: it costs many times what the decoding did.
+        if (header_bits_ == 0 && (is_lost_ || !FindHeader())) {
+          is_lost_ = true;
+          return std::nullopt;
+        }
         place.header_bits = header_bits_;
         place.header = header_;
         // Of two blocks with the same tables only the second may be the last.
@@ -187,6 +192,7 @@ class IsalTracer final : public TracingDecompressor {
   std::vector<std::byte> changed_input_;    // what that one used
   uint64_t consumed_ = 0;
   bool has_just_changed_ = false;
+  bool is_lost_ = false;  // the header of the block it is in was looked for in vain
   bool is_drained_ = false;
   uint32_t header_bits_ = 0;                // of the block it is in; 0: not looked for yet
   std::vector<std::byte> header_;

@@ -48,10 +48,10 @@ void LookIntoStore(const std::string& path, SurveyDepth depth, bool is_ours, Sto
 
 }  // namespace
 
-std::set<std::string> WaitingFilesOf(const std::string& root) {
+Result<std::set<std::string>> WaitingFilesOf(const std::string& root) {
   std::set<std::string> paths;
   const Result<StoreSurvey> survey = SurveyStore(RealFileOps(), root, SurveyDepth::kEnds);
-  if (!survey) return paths;
+  if (!survey) return Fail(survey.error());
   for (const std::string& path : survey->waiting_paths)
     paths.insert((std::filesystem::path(root) / path).string());
   return paths;
@@ -69,7 +69,8 @@ StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is
     const std::optional<std::string> root = roots.Of(file.path);
     if (!root) continue;
     const auto [entry, is_new] = waiting_files.try_emplace(*root);
-    if (is_new) entry->second = WaitingFilesOf(*root);
+    // Where the logs may not be looked at the file itself may be.
+    if (is_new) entry->second = WaitingFilesOf(*root).value_or(std::set<std::string>());
     if (entry->second.empty()) continue;
     std::error_code error;
     if (!entry->second.contains(std::filesystem::canonical(file.path, error).string())) continue;

@@ -21,8 +21,8 @@ struct StoreLines {
 // as fs/store/survey.h has it; `is_ours`: this process has the stores' locks.
 StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is_ours);
 
-// Files in the store `root` that have a redo log, by their full paths. None where
-// that may not be looked at: the file itself may be.
-std::set<std::string> WaitingFilesOf(const std::string& root);
+// Files in the store `root` that have a redo log, by their full paths. Errors of what
+// cannot be looked at.
+Result<std::set<std::string>> WaitingFilesOf(const std::string& root);
 
 }  // namespace gzipfs

@@ -48,13 +48,17 @@ int Refuse(const std::string& path, std::string_view reason) {
   return kExitFailure;
 }
 
-ExportTreeOptions OptionsFor(const ExportArguments& arguments, const std::string& real) {
+Result<ExportTreeOptions> OptionsFor(const ExportArguments& arguments, const std::string& real) {
   ExportTreeOptions options;
   options.form = arguments.is_plain ? ExportForm::kPlain : ExportForm::kSingleMember;
   options.thread_count = arguments.threads > 0 ? arguments.threads : UsableCores();
   options.replaces = arguments.is_forced;
   StoreRoots roots;
-  if (const auto root = roots.Of(real)) options.waiting = WaitingFilesOf(*root);
+  if (const auto root = roots.Of(real)) {
+    Result<std::set<std::string>> waiting = WaitingFilesOf(*root);
+    if (!waiting) return Fail(waiting.error());
+    options.waiting = std::move(*waiting);
+  }
   return options;
 }
 
@@ -102,7 +106,9 @@ int RunExport(const ExportArguments& arguments) {
   std::error_code error;
   const std::string real = files::canonical(*store_path, error);
   if (error) return Refuse(*store_path, Describe(error));
-  const ExportTreeOptions options = OptionsFor(arguments, real);
+  const Result<ExportTreeOptions> found = OptionsFor(arguments, real);
+  if (!found) return Refuse(real, "the logs of its store: " + Describe(found.error()));
+  const ExportTreeOptions& options = *found;
   if (files::is_directory(real, error)) return ExportDirectory(real, arguments, options);
   std::string out = arguments.out_path;
   if (out.empty() || out == "-") return ExportToStandardOutput(real, options);

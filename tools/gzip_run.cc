@@ -188,6 +188,19 @@ bool GzipRun::MayReplaceInput(const Input& input) {
   return true;
 }
 
+// Whether the file that was read has been written to since it was opened, or its name is
+// another's.
+bool GzipRun::HasChanged(const Input& input, bool follows_links) {
+  const auto is_same = [&](const Result<struct stat>& now) {
+    const struct stat& then = input.status();
+    return now && now->st_dev == then.st_dev && now->st_ino == then.st_ino &&
+           now->st_size == then.st_size && now->st_mtim.tv_sec == then.st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == then.st_mtim.tv_nsec;
+  };
+  return !is_same(RealFileOps().Stat(input.gzip->fd())) ||
+         (!follows_links && !is_same(RealFileOps().StatAt(AT_FDCWD, input.path.c_str())));
+}
+
 void GzipRun::ToNamedOutput(const Input& input, const std::string& target) {
   FileOps& ops = RealFileOps();
   if (!arguments_.is_forced && ops.StatAt(AT_FDCWD, target.c_str()))
@@ -205,6 +218,9 @@ void GzipRun::ToNamedOutput(const Input& input, const std::string& target) {
   RemoveOnSignal({});
   if (!converted) return;
   if (!done) return Error(target + ": " + Describe(done.error()));
+  // With -f a symbolic link is followed when it is read, and goes itself.
+  if (!arguments_.keeps && HasChanged(input, arguments_.is_forced))
+    return Error(input.path + " changed meanwhile; it is kept beside " + target);
   if (!arguments_.keeps) {
     const Result<void> removed = ops.UnlinkAt(AT_FDCWD, input.path.c_str(), 0);
     if (!removed) return Error(input.path + ": " + Describe(removed.error()));

@@ -52,6 +52,7 @@ class GzipRun {
   void DoDirectory(const std::string& path);
   bool Prepare(const std::string& path, Input& input);
   bool MayReplaceInput(const Input& input);
+  static bool HasChanged(const Input& input, bool follows_links);
   void ToNamedOutput(const Input& input, const std::string& target);
   void ToDescriptor(const Input& input, int out_fd, const std::string& out_name);
   bool Convert(const Input& input, int out_fd, const std::string& out_name);

@@ -64,7 +64,7 @@ class ImportRun {
     CatchInterrupt();
     RaiseDescriptorLimit();
     if (!(arguments_.store_path.empty() ? PlanHere() : PlanThere())) return kExitFailure;
-    FinishPlan(plan_);
+    FinishPlan(arguments_.store_path.empty(), plan_);
     RemoveLeftovers();
     DoJobs();
     for (auto made = plan_.directories.rbegin(); made != plan_.directories.rend(); ++made) {
@@ -188,7 +188,14 @@ bool ImportRun::PlanCopies(const std::string& root) {
       Tell(path, error ? Describe(error) : "lies in the store, or around it");
       continue;
     }
-    if (const auto other = roots.Of(real)) waiting_.merge(WaitingFilesOf(*other));
+    if (const auto other = roots.Of(real)) {
+      Result<std::set<std::string>> waiting = WaitingFilesOf(*other);
+      if (!waiting) {
+        Tell(path, "the logs of its store: " + Describe(waiting.error()));
+        continue;
+      }
+      waiting_.merge(*waiting);
+    }
     const bool is_directory = files::is_directory(real, error);
     PlanCopy(real, is_content && is_directory ? root : PathBelow(root, NameOf(real)),
              arguments_.is_dry, plan_);

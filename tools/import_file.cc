@@ -185,7 +185,7 @@ tl::expected<bool, std::string> FileImport::IsDoneBefore() {
     source_bytes = TailPlainBytes(source_fd_.get(), result_.source_bytes);
   if (!told_bytes) return collision;
   if (job_.kind != ImportKind::kForeign && told_bytes != source_bytes) return collision;
-  if (!options_.is_in_place) {
+  if (!options_.is_in_place && job_.kind != ImportKind::kForeign) {
     // Nothing is removed on the word of this: size and time are enough.
     result_.plain_bytes = *told_bytes;
     done_bytes_ += result_.source_bytes;
@@ -201,6 +201,9 @@ tl::expected<bool, std::string> FileImport::IsDoneBefore() {
     crc_ = Crc32(crc_, std::span(buffer).first(count));
     result_.plain_bytes += count;
   }
+  // The source may go on the word of this, and nobody knows whether that one was synced.
+  if (const Result<void> synced = RealFileOps().SyncAll(fd->get()); !synced)
+    return SayWhy(target, synced.error());
   const Result<bool> is_same =
       ReadsBack(fd->get(), file_bytes, options_.pool, crc_, result_.plain_bytes);
   if (!is_same || !*is_same) return collision;
@@ -320,6 +323,9 @@ Clause FileImport::AddNames() {
     const std::string& target = job_.targets[i];
     const Result<struct stat> there = ops.StatAt(AT_FDCWD, target.c_str());
     if (there && there->st_dev == made->st_dev && there->st_ino == made->st_ino) continue;
+    if (there && ReplacesSource() &&
+        (there->st_dev != before_.st_dev || there->st_ino != before_.st_ino))
+      return Say(fmt::format("{}: {}", target, kChanged));
     if (there && !ReplacesSource())
       return Say(fmt::format("{} is there, too; left alone", target));
     const std::string temporary = TemporaryPath(ParentOf(target));

@@ -78,9 +78,11 @@ void PlanCopy(const std::string& path, const std::string& to, bool is_dry, Impor
   };
   // What an earlier run has left below the store.
   if (RealFileOps().StatAt(AT_FDCWD, to.c_str())) ListTree(to, complain, &plan.temporaries);
+  std::string unmade;  // a directory that could not be made, with a slash behind it
   for (const TreeEntry& entry : ListTree(path, complain)) {
     const std::string from = PathBelow(path, entry.path);
     const std::string target = PathBelow(to, entry.path);
+    if (!unmade.empty() && target.starts_with(unmade)) continue;
     if (S_ISREG(entry.status.st_mode)) {
       AddFile(from, target, entry.status, false, plan);
       continue;
@@ -94,13 +96,14 @@ void PlanCopy(const std::string& path, const std::string& to, bool is_dry, Impor
     const Result<void> made = MakeLike(from, entry.status, target);
     if (!made) {
       Tell(plan, target, Describe(made.error()));
+      if (is_directory) unmade = target + "/";
     } else if (is_directory) {
       plan.directories.push_back({from, target, entry.status});
     }
   }
 }
 
-void FinishPlan(ImportPlan& plan) {
+void FinishPlan(bool is_in_place, ImportPlan& plan) {
   std::map<std::pair<dev_t, ino_t>, size_t> by_inode;
   std::vector<ImportJob> jobs;
   for (ImportJob& job : plan.jobs) {
@@ -123,6 +126,20 @@ void FinishPlan(ImportPlan& plan) {
   std::stable_sort(jobs.begin(), jobs.end(), [](const ImportJob& a, const ImportJob& b) {
     return a.status.st_size > b.status.st_size;
   });
+  // Of two that would become one file neither is taken for the other.
+  std::map<std::string, int> uses;
+  for (const ImportJob& job : jobs)
+    for (const std::string& target : job.targets) ++uses[target];
+  const auto collides = [&](const ImportJob& job) {
+    if (is_in_place) return false;  // there the one that is there already keeps its name
+    const auto shared = std::find_if(job.targets.begin(), job.targets.end(),
+                                     [&](const std::string& target) { return uses[target] > 1; });
+    if (shared == job.targets.end()) return false;
+    Tell(plan, job.sources[0],
+         fmt::format("another file would become {}, too; both left alone", *shared));
+    return true;
+  };
+  std::erase_if(jobs, collides);
   plan.jobs = std::move(jobs);
   for (const ImportJob& job : plan.jobs)
     plan.total_bytes += static_cast<uint64_t>(job.status.st_size);

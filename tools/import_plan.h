@@ -30,7 +30,8 @@ void PlanInPlace(const std::string& path, ImportPlan& plan);
 // and special files there at once, unless `is_dry`.
 void PlanCopy(const std::string& path, const std::string& to, bool is_dry, ImportPlan& plan);
 
-// Puts jobs in order, and names of one file into one job. After the last path.
-void FinishPlan(ImportPlan& plan);
+// Puts jobs in order, and names of one file into one job; tells of different files that
+// would be copied to one name. After the last path.
+void FinishPlan(bool is_in_place, ImportPlan& plan);
 
 }  // namespace gzipfs

@@ -20,6 +20,9 @@ constexpr size_t kFewMembers = 4;
 // that many bytes: each time that the file has grown by as much, they are counted.
 constexpr size_t kManyMembers = 256;
 constexpr uint64_t kLookBytes = kManyMembers * 100;
+// What is joined is taken into memory: behind a few short members there may be any number
+// of whole ones by now, and then the short ones stay.
+constexpr uint64_t kMaxJoinedBlocks = 4;
 
 }  // namespace
 
@@ -51,7 +54,8 @@ Result<std::optional<uint64_t>> ContentImpl::FindJoin() {
   }
   const Result<bool> is_boundary = base->IsBoundary(from);
   if (!is_boundary) return Fail(is_boundary.error());
-  if (!has_many || !*is_boundary) return std::optional<uint64_t>();
+  const bool is_short = end - from <= kMaxJoinedBlocks * block_bytes_;
+  if (!has_many || !is_short || !*is_boundary) return std::optional<uint64_t>();
   return std::optional(from);
 }
 

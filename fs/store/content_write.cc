@@ -195,8 +195,8 @@ Result<uint64_t> ContentImpl::WriteAtEnd(std::span<const std::byte> bytes) {
 
 Result<uint64_t> ContentImpl::WriteIfItFits(std::optional<uint64_t> plain_offset,
                                             std::span<const std::byte> bytes) {
-  const SpaceGate::Pass pass = store_.space().MakePass(bytes.size() + 2 * block_bytes_);
-  GZIPFS_TRY(store_.space().Enter());
+  const Result<SpaceGate::Pass> pass = store_.space().Enter(bytes.size() + 2 * block_bytes_);
+  if (!pass) return Fail(pass.error());
   return WriteImpl(plain_offset, bytes);
 }
 

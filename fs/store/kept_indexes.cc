@@ -59,7 +59,7 @@ Result<std::optional<FileLayout>> KeptIndexes::Load(int fd, const struct stat& a
   const Result<struct stat> found = index ? ops_.Stat(index->get()) : Fail(index.error());
   const auto file_bytes = static_cast<uint64_t>(attributes.st_size);
   if (!found || !S_ISREG(found->st_mode) ||
-      static_cast<uint64_t>(found->st_size) > kIndexHeaderBytes + file_bytes) {
+      static_cast<uint64_t>(found->st_size) > kIndexHeaderBytes + file_bytes / kMaxKeptShareOfFile) {
     return std::nullopt;
   }
   std::vector<std::byte> bytes(static_cast<size_t>(found->st_size));

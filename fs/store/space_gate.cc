@@ -33,12 +33,33 @@ bool SpaceGate::Fits(uint64_t ahead_bytes) {
   return free_bytes >= needed_bytes;
 }
 
-Result<void> SpaceGate::Enter() {
+Result<SpaceGate::Pass> SpaceGate::Enter(uint64_t bytes) {
+  {
+    Pass pass(entering_bytes_, bytes);
+    if (Fits(0)) return pass;
+  }
+  // Those who wait do not count against one another: there may be room for the first.
+  MutexLock lock(turn_mutex_);
+  return AwaitRoom(bytes);
+}
+
+Result<SpaceGate::Pass> SpaceGate::AwaitRoom(uint64_t bytes) {
   Clock::duration idle{0};   // since anything left memory, while nothing was on its way
   Clock::duration still{0};  // likewise, whatever others tried
   uint64_t least_used = budget_.used_bytes();
-  while (!Fits(0)) {
-    if (least_used == 0) return Fail(ENOSPC);  // nothing that could become smaller
+  // Whoever was before in line has just waited for the same.
+  if (Clock::now() - failed_at_ < kPatience && least_used >= used_at_failure_) idle = kPatience;
+  for (;;) {
+    {
+      Pass pass(entering_bytes_, bytes);
+      if (Fits(0)) return pass;
+    }
+    const bool is_empty = least_used == 0 && entering_bytes_ == 0;
+    if (is_empty || idle >= kPatience || still >= kLongPatience) {
+      failed_at_ = Clock::now();
+      used_at_failure_ = least_used;
+      return Fail(ENOSPC);
+    }
     const auto begin = Clock::now();
     const bool is_moving = budget_.AwaitProgress(kPause);
     if (!is_moving && budget_.used_bytes() >= least_used) (void)relieve_();
@@ -48,11 +69,7 @@ Result<void> SpaceGate::Enter() {
     const uint64_t used = budget_.used_bytes();
     if (used < least_used) idle = still = {};
     least_used = std::min(least_used, used);
-    if (idle >= kPatience || still >= kLongPatience) {
-      return Fits(0) ? Result<void>() : Fail(ENOSPC);
-    }
   }
-  return {};
 }
 
 bool SpaceGate::IsLow(uint64_t ahead_bytes) { return !Fits(ahead_bytes); }

@@ -14,7 +14,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
+#include "codec/base/mutex.h"
 #include "codec/base/result.h"
 #include "codec/base/units.h"
 #include "fs/store/dirty_budget.h"
@@ -29,27 +31,31 @@ class SpaceGate {
   SpaceGate(DirtyBudget& budget, std::function<uint64_t()> free_bytes,
             std::function<bool()> relieve);
 
-  // The bytes of a writer who is not in the budget yet; they count while it lives.
+  // The bytes of a writer who was let in and is not in the budget yet; they count while
+  // it lives.
   class Pass {
    public:
+    Pass() = default;
     Pass(std::atomic<uint64_t>& entering_bytes, uint64_t bytes)
-        : entering_bytes_(entering_bytes), bytes_(bytes) {
-      entering_bytes_ += bytes_;
+        : entering_bytes_(&entering_bytes), bytes_(bytes) {
+      *entering_bytes_ += bytes_;
     }
-    ~Pass() { entering_bytes_ -= bytes_; }
-    Pass(const Pass&) = delete;
-    Pass& operator=(const Pass&) = delete;
+    ~Pass() {
+      if (entering_bytes_ != nullptr) *entering_bytes_ -= bytes_;
+    }
+    Pass(Pass&& other) noexcept
+        : entering_bytes_(std::exchange(other.entering_bytes_, nullptr)), bytes_(other.bytes_) {}
+    Pass& operator=(Pass&&) = delete;
 
    private:
-    std::atomic<uint64_t>& entering_bytes_;
-    const uint64_t bytes_;
+    std::atomic<uint64_t>* entering_bytes_ = nullptr;
+    uint64_t bytes_ = 0;
   };
-  // A pass for `bytes`, to be held until they are in the budget, or a little longer.
-  Pass MakePass(uint64_t bytes) { return Pass(entering_bytes_, bytes); }
 
-  // Waits until all that is in memory, and all who hold a pass, have room on the disk.
-  // ENOSPC when nothing more leaves memory and they have not. The caller holds a pass.
-  Result<void> Enter();
+  // A pass for `bytes`, to be held until they are in the budget, or a little longer: when
+  // all that is in memory, all who hold a pass, and they have room on the disk. Waits for
+  // it, one behind the other. ENOSPC when nothing more leaves memory and there is none.
+  Result<Pass> Enter(uint64_t bytes) EXCLUDES(turn_mutex_);
 
   // Whether `ahead_bytes` more, on their way here without having asked, might not fit.
   bool IsLow(uint64_t ahead_bytes);
@@ -59,6 +65,7 @@ class SpaceGate {
 
  private:
   bool Fits(uint64_t ahead_bytes);
+  Result<Pass> AwaitRoom(uint64_t bytes) REQUIRES(turn_mutex_);
 
   // How long a look at the disk is good for, while there is that much more than needed:
   // more than can be written in that time.
@@ -72,6 +79,9 @@ class SpaceGate {
   DirtyBudget& budget_;
   const std::function<uint64_t()> free_bytes_;
   const std::function<bool()> relieve_;
+  Mutex turn_mutex_;  // of those who wait, held while waiting
+  std::chrono::steady_clock::time_point failed_at_ GUARDED_BY(turn_mutex_){};
+  uint64_t used_at_failure_ GUARDED_BY(turn_mutex_) = 0;
   std::atomic<uint64_t> entering_bytes_{0};
   std::atomic<uint64_t> last_free_bytes_{0};
   std::atomic<std::chrono::steady_clock::time_point> fresh_until_{};

@@ -46,6 +46,8 @@ std::string BootId() {
 }
 
 void CatchInterrupt() {
+  // Comes to who holds a lease when it is broken (HasWriter), and ends a process.
+  ::signal(SIGIO, SIG_IGN);
   for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old {};
     if (::sigaction(signal_number, nullptr, &old) != 0 || old.sa_handler != SIG_DFL) continue;

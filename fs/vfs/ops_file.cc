@@ -149,12 +149,10 @@ Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
   file.NoteChange();
   // Whether it is long enough is for the content to say: the kernel may be
   // writing behind the end just now.
-  if (zeroes) {
-    GZIPFS_TRY(content->Zero(plain_offset, plain_end, may_grow));
-  } else if (may_grow && plain_end > content->plain_bytes()) {
-    return content->Extend(plain_end);
-  }
-  return NoteModification(*content);
+  const bool extends = !zeroes && may_grow && plain_end > content->plain_bytes();
+  if (zeroes) GZIPFS_TRY(content->Zero(plain_offset, plain_end, may_grow));
+  GZIPFS_TRY(extends ? content->Extend(plain_end) : NoteModification(*content));
+  return handle.writes_synced ? Sync(handle, true) : Result<void>();
 }
 
 // It counts as one although the size is what it was. With the writeback cache

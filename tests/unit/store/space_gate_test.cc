@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <thread>
+#include <vector>
 
 namespace gzipfs {
 namespace {
@@ -14,8 +15,8 @@ constexpr uint64_t kSpare = SpaceGate::kSpareBytes;
 class SpaceGateTest : public ::testing::Test {
  protected:
   Result<void> Enter(uint64_t bytes) {
-    const SpaceGate::Pass pass = gate_.MakePass(bytes);
-    return gate_.Enter();
+    const auto pass = gate_.Enter(bytes);
+    return pass ? Result<void>() : Fail(pass.error());
   }
 
   DirtyBudget budget_{uint64_t{1} << 40};
@@ -46,7 +47,8 @@ TEST_F(SpaceGateTest, CountsWhatIsInMemoryAndWhoElseEnters) {
   free_bytes_ = kSpare + 34 * kKiB;
   ASSERT_TRUE(budget_.Reserve(16 * kKiB));
   EXPECT_TRUE(Enter(16 * kKiB));
-  const SpaceGate::Pass other = gate_.MakePass(8 * kKiB);
+  const auto other = gate_.Enter(8 * kKiB);
+  ASSERT_TRUE(other);
   EXPECT_TRUE(Enter(8 * kKiB));
   EXPECT_FALSE(Enter(16 * kKiB));
 }
@@ -76,6 +78,24 @@ TEST_F(SpaceGateTest, WaitsForBlocksOnTheirWay) {
   });
   EXPECT_TRUE(Enter(16 * kKiB));
   EXPECT_EQ(relief_count_, 0);
+}
+
+// Who waits does not keep out who waits: there is room for some of them.
+TEST_F(SpaceGateTest, LetsInAsManyAsFit) {
+  free_bytes_ = kSpare + 4 * 17 * kKiB;
+  std::atomic<int> let_in{0};
+  {
+    std::vector<std::jthread> writers;
+    for (int i = 0; i < 12; ++i) {
+      writers.emplace_back([this, &let_in] {
+        const auto pass = gate_.Enter(16 * kKiB);
+        if (!pass) return;
+        ++let_in;
+        (void)budget_.Reserve(16 * kKiB);
+      });
+    }
+  }
+  EXPECT_EQ(let_in, 4);
 }
 
 TEST_F(SpaceGateTest, IsLowForThoseWhoComeUnasked) {
