@@ -173,8 +173,8 @@ tl::expected<bool, std::string> FileImport::IsDoneBefore() {
   const auto collision = Say(fmt::format("{} is there, too; both left alone", target));
   if (!fd) return collision;
   const Result<struct stat> status = RealFileOps().Stat(fd->get());
-  if (!status || !S_ISREG(status->st_mode) || !IsSameTime(status->st_mtim, before_.st_mtim))
-    return collision;
+  const bool fits = status && S_ISREG(status->st_mode);
+  if (!fits || !IsSameTime(status->st_mtim, before_.st_mtim)) return collision;
   const auto file_bytes = static_cast<uint64_t>(status->st_size);
   result_.stored_bytes = file_bytes;
   std::optional<uint64_t> told_bytes = file_bytes;
@@ -323,11 +323,9 @@ Clause FileImport::AddNames() {
     const std::string& target = job_.targets[i];
     const Result<struct stat> there = ops.StatAt(AT_FDCWD, target.c_str());
     if (there && there->st_dev == made->st_dev && there->st_ino == made->st_ino) continue;
-    if (there && ReplacesSource() &&
-        (there->st_dev != before_.st_dev || there->st_ino != before_.st_ino))
+    if (there && ReplacesSource() && !IsSameFile(*there, before_))
       return Say(fmt::format("{}: {}", target, kChanged));
-    if (there && !ReplacesSource())
-      return Say(fmt::format("{} is there, too; left alone", target));
+    if (there && !ReplacesSource()) return Say(target + " is there, too; left alone");
     const std::string temporary = TemporaryPath(ParentOf(target));
     Result<void> linked = LinkAt(AT_FDCWD, first.c_str(), AT_FDCWD, temporary.c_str());
     if (linked) {

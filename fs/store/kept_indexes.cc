@@ -58,10 +58,9 @@ Result<std::optional<FileLayout>> KeptIndexes::Load(int fd, const struct stat& a
   const Result<UniqueFd> index = Open(attributes);
   const Result<struct stat> found = index ? ops_.Stat(index->get()) : Fail(index.error());
   const auto file_bytes = static_cast<uint64_t>(attributes.st_size);
-  if (!found || !S_ISREG(found->st_mode) ||
-      static_cast<uint64_t>(found->st_size) > kIndexHeaderBytes + file_bytes / kMaxKeptShareOfFile) {
+  const uint64_t most_bytes = kIndexHeaderBytes + file_bytes / kMaxKeptShareOfFile;
+  if (!found || !S_ISREG(found->st_mode) || static_cast<uint64_t>(found->st_size) > most_bytes)
     return std::nullopt;
-  }
   std::vector<std::byte> bytes(static_cast<size_t>(found->st_size));
   const Result<size_t> count = ops_.ReadAt(index->get(), 0, bytes);
   if (!count || *count != bytes.size()) return std::nullopt;

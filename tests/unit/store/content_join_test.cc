@@ -48,6 +48,21 @@ TEST_F(ContentJoin, LinesThatAreClosedOneByOne) {
   EXPECT_EQ(LogCount(), 0u);
 }
 
+// All that is joined is taken into memory, so what is behind the lines must be little.
+TEST_F(ContentJoin, LinesBeforeMuchThatIsAppendedAtOnceStay) {
+  Make(plain_);
+  for (int i = 0; i < 6; ++i) {
+    AppendLine(i);
+    Flush();
+  }
+  const Buffer much = test::TextLike(20 * kBlock);
+  test::Append(&plain_, much);
+  Append(much);
+  Flush();
+  EXPECT_EQ(MemberCount(), 6u + 21u);
+  EXPECT_TRUE(Gunzipped() == plain_);
+}
+
 TEST_F(ContentJoin, LinesThatAreSyncedOneByOne) {
   Make(plain_);
   for (int i = 0; plain_.size() < 3 * kBlock; ++i) {
