@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/base/result.h"
 #include "tools/check_inventory.h"
 
 namespace gzipfs {
