@@ -76,7 +76,10 @@ Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offs
   Result<size_t> count = base.ReadAt(file_offset, bytes);
   if (!count) return Fail(count.error());
   bytes.resize(*count);
-  const bool begins_lost = *count >= kFewZeros && IsZeros(std::span(bytes).first(kFewZeros));
+  // An append may have begun less than that before the end of a sector.
+  const uint64_t in_sector = kSectorBytes - file_offset % kSectorBytes;
+  const uint64_t begin_bytes = std::min(kFewZeros, in_sector);
+  const bool begins_lost = *count >= begin_bytes && IsZeros(std::span(bytes).first(begin_bytes));
   if (begins_lost && file_offset == 0) return JudgeBeginning(base);
   if (begins_lost) return file_offset;
   // Half a header of ours may look like a whole one of somebody else's.
