@@ -71,7 +71,8 @@ Result<bool> BeginsForeign(const ByteSource& base) {
 
 // What stands at `file_offset` is no member, or cannot be decoded: lost, if it begins
 // with zeros, or a sector in it, or the part of one, holds nothing else.
-Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offset) {
+Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offset,
+                                      bool is_ours) {
   std::vector<std::byte> bytes(kLargeHeaderBytes);
   Result<size_t> count = base.ReadAt(file_offset, bytes);
   if (!count) return Fail(count.error());
@@ -80,7 +81,7 @@ Result<std::optional<uint64_t>> Judge(const ByteSource& base, uint64_t file_offs
   const uint64_t in_sector = kSectorBytes - file_offset % kSectorBytes;
   const uint64_t begin_bytes = std::min(kFewZeros, in_sector);
   const bool begins_lost = *count >= begin_bytes && IsZeros(std::span(bytes).first(begin_bytes));
-  if (begins_lost && file_offset == 0) return JudgeBeginning(base);
+  if (begins_lost && file_offset == 0 && !is_ours) return JudgeBeginning(base);
   if (begins_lost) return file_offset;
   // Half a header of ours may look like a whole one of somebody else's.
   const Result<MemberHeader> header = ParseMemberHeader(bytes);
@@ -124,7 +125,7 @@ Result<const MemberInfo*> FindUndecodable(Store& store, const ByteSource& base,
 
 }  // namespace
 
-Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& base,
+Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& base, bool is_ours,
                                               uint64_t search_bytes) {
   const Result<bool> is_foreign = BeginsForeign(base);
   if (!is_foreign) return Fail(is_foreign.error());
@@ -152,7 +153,7 @@ Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& ba
     }
     const auto bad = FindUndecodable(store, base, batch);
     if (!bad) return Fail(bad.error());
-    if (*bad) return Judge(base, (*bad)->file_offset);
+    if (*bad) return Judge(base, (*bad)->file_offset, is_ours);
     if (!broken) continue;
     const Result<BaseRest> rest = ClassifyRest(base, scanner.position(), broken, true);
     if (!rest) return Fail(rest.error());
@@ -162,7 +163,7 @@ Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& ba
       if (!tail) return Fail(tail.error());
       return *tail ? std::optional(scanner.position()) : std::nullopt;
     }
-    return Judge(base, scanner.position());
+    return Judge(base, scanner.position(), is_ours);
   }
   return std::nullopt;
 }

@@ -23,7 +23,9 @@ inline constexpr uint64_t kMaxLostPagesSearch = 1024 * kMiB;
 // none: other damage is no power cut's, a file that has members which are
 // not in our form is not ours, and a torn end is cut off whenever a file is opened.
 // Decodes all it looks at, in parallel. Errors are the device's. Thread-safe.
-Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& base,
+// `is_ours`: that the file is one of ours is known (its log says so), though it may begin
+// with zeros and hold nothing else that tells.
+Result<std::optional<uint64_t>> FindLostPages(Store& store, const ByteSource& base, bool is_ours,
                                               uint64_t search_bytes = kMaxLostPagesSearch);
 
 }  // namespace gzipfs

@@ -57,7 +57,7 @@ class Recovery {
   Result<bool> IsBaseAt(const RecoveryPlace& place, const LogSummary& summary);
   Result<void> CompleteEnds();
   Result<void> CompleteEnd(RecoveryPlace& place);
-  void CutLostPages(const RecoveryPlace& place, int fd, uint64_t durable_bytes);
+  void CutLostPages(const RecoveryPlace& place, int fd, std::optional<uint64_t> durable_bytes);
   Result<void> RemoveImages();
 
   Store& store_;
@@ -298,7 +298,7 @@ Result<void> Recovery::CompleteEnds() {
 // is no gzip file.
 Result<void> Recovery::CompleteEnd(RecoveryPlace& place) {
   auto fd = place.Open(store_.ops(), store_.root_fd(), O_RDWR);
-  if (fd) CutLostPages(place, fd->get(), 0);
+  if (fd) CutLostPages(place, fd->get(), std::nullopt);
   const auto before = fd ? store_.ops().Stat(fd->get()) : Fail(fd.error());
   if (!before) return {};
   const FileSource source(store_.ops(), fd->get(), static_cast<uint64_t>(before->st_size));
@@ -313,16 +313,18 @@ Result<void> Recovery::CompleteEnd(RecoveryPlace& place) {
 }
 
 // After a power cut: cuts the base in front of what it has lost, if that is not
-// before `durable_bytes`. What is cut off is durable elsewhere before it goes. What
-// cannot be done is said, and concerns this file alone.
-void Recovery::CutLostPages(const RecoveryPlace& place, int fd, uint64_t durable_bytes) {
+// before `durable_bytes`, which its log knows. What is cut off is durable elsewhere
+// before it goes. What cannot be done is said, and concerns this file alone.
+void Recovery::CutLostPages(const RecoveryPlace& place, int fd,
+                            std::optional<uint64_t> durable_bytes) {
   if (!store_.is_after_power_cut()) return;
   FileOps& ops = store_.ops();
   const auto base = ops.Stat(fd);
   if (base && IsOlder(base->st_ctim, store_.synced_since())) return;
   const FileSource source(ops, fd, base ? static_cast<uint64_t>(base->st_size) : 0);
-  const auto lost = base ? FindLostPages(store_, source) : Fail(base.error());
-  if (lost && (!*lost || **lost < durable_bytes)) return;
+  const bool is_ours = durable_bytes.has_value();
+  const auto lost = base ? FindLostPages(store_, source, is_ours) : Fail(base.error());
+  if (lost && (!*lost || **lost < durable_bytes.value_or(0))) return;
   const auto kept = lost ? KeepAside(store_, fd, **lost, source.Size(), place.path())
                          : Result<std::string>(Fail(lost.error()));
   std::optional<KeptPrivileges> privileges(std::in_place, fd);

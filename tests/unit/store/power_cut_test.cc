@@ -18,9 +18,10 @@ class PowerCutTest : public test::StoreFixture {
     base_ = Base();
     members_ = Members();
   }
-  std::optional<uint64_t> Find(uint64_t search_bytes = kMaxLostPagesSearch) {
+  std::optional<uint64_t> Find(uint64_t search_bytes = kMaxLostPagesSearch,
+                               bool is_ours = false) {
     const SpanSource source(base_);
-    const auto lost = FindLostPages(*store_, source, search_bytes);
+    const auto lost = FindLostPages(*store_, source, is_ours, search_bytes);
     EXPECT_TRUE(lost) << lost.error().message();
     return lost ? *lost : std::nullopt;
   }
@@ -55,6 +56,32 @@ TEST_F(PowerCutTest, ALostBeginningIsFound) {
   EXPECT_EQ(Find(), 0u);
   Zero(0, base_.size() - 100);
   EXPECT_EQ(Find(), 0u);  // by its tail
+}
+
+// All but the last member's second half: nothing in it tells whose the file is.
+TEST_F(PowerCutTest, ABeginningThatIsLostWithAllHeadersIsFoundIfTheLogKnowsTheFile) {
+  base_.resize(members_.back().file_offset + members_.back().member_bytes);
+  Zero(0, members_.back().file_offset + members_.back().member_bytes / 2);
+  EXPECT_EQ(Find(), std::nullopt);
+  EXPECT_EQ(Find(kMaxLostPagesSearch, true), 0u);
+}
+
+// Of an append that began shortly before the end of a sector, only that is lost.
+TEST_F(PowerCutTest, AFewBytesLostBeforeTheEndOfASectorAreFound) {
+  int tried = 0;
+  for (uint32_t size = 1; size < 700; ++size) {
+    const Buffer front = EncodeBlock(Profile::kBgzf, 1, test::Noise(size)).bytes;
+    const uint64_t left = 512 - front.size() % 512;
+    if (left > 3) continue;
+    ++tried;
+    const Buffer appended = EncodeBlock(Profile::kBgzf, 1, test::Noise(1000, 2)).bytes;
+    base_ = front;
+    test::Append(&base_, appended);
+    EXPECT_EQ(Find(), std::nullopt) << size;
+    Zero(front.size(), left);
+    EXPECT_EQ(Find(), front.size()) << size;
+  }
+  EXPECT_GT(tried, 2);
 }
 
 TEST_F(PowerCutTest, ZerosThatAreNoGzipFileAreLeftAlone) {
