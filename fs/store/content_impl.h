@@ -37,7 +37,8 @@ class ContentImpl final : public Content,
   ~ContentImpl() override;
 
   Result<size_t> Read(uint64_t plain_offset, std::span<std::byte> out) override;
-  Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes) override;
+  Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes,
+                     WriteSource source) override;
   Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) override;
   Result<void> Truncate(uint64_t plain_bytes) override;
   Result<void> Extend(uint64_t plain_bytes) override;
@@ -84,7 +85,10 @@ class ContentImpl final : public Content,
     uint64_t plain_offset;
     std::span<std::byte> out;
     BlockPtr logged;  // null: from the base
+    std::shared_ptr<const EncodedBlock> packed;  // its members, if they are in memory
   };
+  // Members of whole blocks that are not part of the file yet, by block index.
+  using PackedBlocks = std::map<uint64_t, std::shared_ptr<const EncodedBlock>>;
   using ExtentMap = std::map<uint64_t, ExtentSet>;  // by block index
   // What goes to the log at once: the state of one instant.
   struct LogBatch {
@@ -97,7 +101,11 @@ class ContentImpl final : public Content,
     uint64_t plain_bytes = 0;
     std::optional<timespec> mtime;
     uint64_t cut = 0;
-    std::vector<BlockPtr> spilled;  // as members
+    struct SpilledBlock {
+      BlockPtr block;
+      std::shared_ptr<const EncodedBlock> packed;  // its members, if they are in memory
+    };
+    std::vector<SpilledBlock> spilled;  // as members
     struct SpilledPart {
       BlockPtr block;
       uint32_t begin;
@@ -156,19 +164,27 @@ class ContentImpl final : public Content,
   void RememberEnd(const DirtyBlock& appended) REQUIRES(mutex_);
   bool IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const EXCLUDES(mutex_);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
-                             std::span<const std::byte> bytes);
+                             std::span<const std::byte> bytes, WriteSource source);
+  uint64_t WholeBlockBytes(uint64_t plain_offset, uint64_t byte_count) const;
   void WriteBlock(uint64_t block_index, uint32_t begin, std::span<const std::byte> bytes,
                   uint64_t& reserved_bytes) REQUIRES(mutex_);
   bool AwaitAppending(uint64_t plain_offset, uint64_t byte_count) REQUIRES(mutex_);
   BlockPtr MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) REQUIRES(mutex_);
   bool MarkForEncoding(const BlockPtr& block) REQUIRES(mutex_);
+
+  // content_pack.cc
+  PackedBlocks PackWholeBlocks(uint64_t plain_offset, std::span<const std::byte> bytes,
+                               int level);
+  bool TakePacked(uint64_t block_index, PackedBlocks& packed, uint64_t& reserved_bytes)
+      REQUIRES(mutex_);
+
   Result<void> CutBase(uint64_t plain_bytes, bool may_cut) REQUIRES(settle_mutex_)
       EXCLUDES(mutex_);
   void CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) REQUIRES(mutex_);
   void AwaitQuiet() REQUIRES(mutex_);
 
   // content_append.cc
-  void SubmitEncoding(BlockPtr block);
+  void SubmitEncoding(BlockPtr block, int level);
   void FinishEncoding(const BlockPtr& block, std::shared_ptr<const EncodedBlock> encoded)
       EXCLUDES(mutex_);
   void AppendReady() EXCLUDES(mutex_);

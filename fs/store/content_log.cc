@@ -9,8 +9,8 @@
 
 namespace gzipfs {
 
-// Copies what of [begin, end) is in memory, and notes the spilled blocks that
-// hold the rest. Everything in the range was written: none of it is the base's.
+// Copies what of [begin, end) is in memory, and notes the spilled and the packed
+// blocks that hold the rest. Everything in the range was written: none of it is the base's.
 void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_t end,
                                   LogBatch& batch) const {
   if (!block) return;
@@ -20,11 +20,11 @@ void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_
     } else if (block->data) {
       batch.pieces.push_back({BlockStart(block->index) + from, batch.data.size(), to - from});
       batch.data.insert(batch.data.end(), block->data.get() + from, block->data.get() + to);
-    } else if (!block->log) {
+    } else if (!block->log && !block->IsPacked()) {
       batch.spilled_parts.push_back({block, from, to});
-    } else if (std::find(batch.spilled.begin(), batch.spilled.end(), block) ==
-               batch.spilled.end()) {
-      batch.spilled.push_back(block);
+    } else if (std::none_of(batch.spilled.begin(), batch.spilled.end(),
+                            [&](const auto& spilled) { return spilled.block == block; })) {
+      batch.spilled.push_back({block, block->IsPacked() ? block->encoded : nullptr});
     }
   }
 }
@@ -65,7 +65,11 @@ void ContentImpl::RestoreUnlogged(LogBatch& batch) {
 // Spilled blocks come first: what lies on top of them in memory is newer.
 Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
   if (batch.cut != kNoCut) log.Add(LogRecordType::kCut, batch.cut, {});
-  for (const BlockPtr& block : batch.spilled) {
+  for (const auto& [block, packed] : batch.spilled) {
+    if (packed) {
+      log.Add(LogRecordType::kMember, BlockStart(block->index), EncodeLogMembers(*packed));
+      continue;
+    }
     const Result<EncodedBlock> members = FetchMembers(*block);
     if (!members) return Fail(members.error());
     log.Add(LogRecordType::kMember, BlockStart(block->index) + block->encode_begin,
