@@ -270,6 +270,8 @@ void ContentImpl::CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) {
   std::memset(top->data.get() + end, 0, block_bytes_ - end);
   top->valid.Add(end, static_cast<uint32_t>(block_bytes_));
   block = std::move(top);
+  // Members go to the log whole, with what the cut left behind: the zeros go behind them.
+  if (has_redo_) unlogged_[block->index].Add(end, static_cast<uint32_t>(block_bytes_));
 }
 
 // Cuts the base itself when that loses nothing that should stay: at a member

@@ -90,6 +90,23 @@ TEST_F(ContentSpill, SpilledPiecesAreInTheLogAfterSync) {
 }
 
 // What a checkpoint works on may be spilled while it does: writers need not wait.
+// Its members say more than the file has by then: what is behind the cut stays zeros, in
+// the file's next life too.
+TEST_F(ContentSpill, CutsInsideABlockThatWasSpilledWholeAreInTheLogAfterSync) {
+  WriteBoth(5, test::FromText("a log"));
+  ASSERT_TRUE(content_->Sync());
+  for (uint64_t i = 10; i < kBlocks; ++i) {
+    WriteBoth(i * kBlock, test::Noise(kBlock, static_cast<uint32_t>(i)));
+  }
+  const uint64_t cut = 20 * kBlock + 777;
+  Truncate(cut);
+  std::fill(plain_.begin() + static_cast<ptrdiff_t>(cut), plain_.end(), std::byte{0});
+  ASSERT_TRUE(content_->Sync());
+  Open();  // the old one is given up unsettled, as by a crash
+  Truncate(kBlocks * kBlock);
+  SettleAndCompare();
+}
+
 TEST_F(ContentSpill, CheckpointReadsPiecesThatWereSpilledUnderIt) {
   Scatter(7, 3);
   std::atomic<bool> has_begun = false;
