@@ -36,7 +36,7 @@ Result<void> BaseFile::ReopenGroup() {
 Result<void> BaseFile::SyncCut() {
   if (cut_error_) return Fail(cut_error_);
   if (!std::exchange(has_loose_cut_, false)) return {};
-  const Result<void> synced = store_.ops().SyncData(fd_.get());
+  const Result<void> synced = store_.ops().SyncData(fd_->get());
   if (!synced) cut_error_ = synced.error();
   return synced;
 }
@@ -64,9 +64,9 @@ Result<void> BaseFile::PrepareAppend() {
     end = index_.file_bytes();
   }
   if (rest || has_dead_start) {
-    const KeptPrivileges kept(fd_.get(), may_have_privileges_);
-    const BaseWatch::OwnChange change(*watch_, fd_.get());
-    GZIPFS_TRY(store_.ops().Truncate(fd_.get(), end));
+    const KeptPrivileges kept(fd_->get(), may_have_privileges_);
+    const BaseWatch::OwnChange change(*watch_, fd_->get());
+    GZIPFS_TRY(store_.ops().Truncate(fd_->get(), end));
     has_loose_cut_ = end > 0;
     GZIPFS_TRY(SyncCut());
   }
@@ -80,13 +80,13 @@ Result<void> BaseFile::PrepareAppend() {
 Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
   const uint64_t end = file_bytes();
   if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
-  const KeptPrivileges kept(fd_.get(), may_have_privileges_);
+  const KeptPrivileges kept(fd_->get(), may_have_privileges_);
   may_have_privileges_ = kept.has_any();
-  const BaseWatch::OwnChange change(*watch_, fd_.get());
+  const BaseWatch::OwnChange change(*watch_, fd_->get());
   store_.NoteBaseWrite();
-  Result<void> written = store_.ops().WriteVectorAt(fd_.get(), end, parts);
+  Result<void> written = store_.ops().WriteVectorAt(fd_->get(), end, parts);
   if (!written) {
-    (void)store_.ops().Truncate(fd_.get(), end);
+    (void)store_.ops().Truncate(fd_->get(), end);
     has_loose_cut_ = end > 0;
   }
   return written;
@@ -162,15 +162,15 @@ Result<void> BaseFile::CopyRun(BaseFile& source, std::span<const MemberInfo> run
   if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
   Result<void> copied;
   {
-    const BaseWatch::OwnChange change(*watch_, fd_.get());
+    const BaseWatch::OwnChange change(*watch_, fd_->get());
     store_.NoteBaseWrite();
-    copied = store_.ops().CopyRange(source.fd(), begin, fd_.get(), end, byte_count);
+    copied = store_.ops().CopyRange(source.fd(), begin, fd_->get(), end, byte_count);
   }
   // Bytes of another file at the old places would be no members.
   if (copied) copied = source.CheckUnchanged();
   if (!copied) {
-    const BaseWatch::OwnChange change(*watch_, fd_.get());
-    (void)store_.ops().Truncate(fd_.get(), end);
+    const BaseWatch::OwnChange change(*watch_, fd_->get());
+    (void)store_.ops().Truncate(fd_->get(), end);
     has_loose_cut_ = end > 0;
     return copied;
   }
@@ -239,9 +239,9 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
     }
   }
   GZIPFS_TRY(CheckUnchanged());
-  const KeptPrivileges kept_privileges(fd_.get());
-  const BaseWatch::OwnChange change(*watch_, fd_.get());
-  GZIPFS_TRY(store_.ops().Truncate(fd_.get(), file_offset));
+  const KeptPrivileges kept_privileges(fd_->get());
+  const BaseWatch::OwnChange change(*watch_, fd_->get());
+  GZIPFS_TRY(store_.ops().Truncate(fd_->get(), file_offset));
   {
     MutexLock change_lock(change_mutex_);
     has_loose_cut_ = file_offset > 0;
@@ -271,13 +271,13 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
 Result<void> BaseFile::WithAttributes(const std::function<Result<void>(int fd)>& action) {
   MutexLock change_lock(change_mutex_);
   may_have_privileges_ = true;
-  return action(fd_.get());
+  return action(fd_->get());
 }
 
 Result<void> BaseFile::SetTimes(const timespec times[2]) {
   GZIPFS_TRY(CheckUnchanged());
-  const BaseWatch::OwnChange change(*watch_, fd_.get());
-  return store_.ops().SetTimes(fd_.get(), times);
+  const BaseWatch::OwnChange change(*watch_, fd_->get());
+  return store_.ops().SetTimes(fd_->get(), times);
 }
 
 Result<BaseRest> BaseFile::Rest() {

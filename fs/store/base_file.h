@@ -70,12 +70,12 @@ class BaseFile {
   // Thread-safe.
   static bool IsTailDoubted(Store& store, const struct stat& attributes);
 
-  int fd() const { return fd_.get(); }
+  int fd() const { return fd_->get(); }
   // Around whatever else changes the file's size or times.
   const std::shared_ptr<BaseWatch>& watch() const { return watch_; }
   // ESTALE when somebody else has changed the file since it was opened: what is
   // known of it fits it no longer. Read, and whatever changes the file, look too.
-  Result<void> CheckUnchanged() { return watch_->Check(fd_.get()); }
+  Result<void> CheckUnchanged() { return watch_->Check(fd()); }
   // Calls `action`, which reads or changes mode, owner or extended attributes by
   // the descriptor, while nobody writes to the file: a write keeps the privileges
   // that were there when it began (KeptPrivileges).
@@ -220,7 +220,8 @@ class BaseFile {
   Result<void> WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) REQUIRES(change_mutex_);
 
   Store& store_;
-  const UniqueFd fd_;
+  const std::shared_ptr<const UniqueFd> fd_;
+  const SeenMembers::OpenBase seen_base_;
   const std::shared_ptr<BaseWatch> watch_;
   const Profile profile_;
   const uint64_t block_bytes_;

@@ -45,7 +45,7 @@ BaseFile::Stretch BaseFile::StretchAt(uint64_t plain_offset) {
   const Result<MemberList> members = WalkMembers(*group);
   if (!members) return unknown;
   std::vector<std::byte> stored(group->file_bytes);
-  const Result<size_t> count = store_.ops().ReadAt(fd_.get(), group->file_offset, stored);
+  const Result<size_t> count = store_.ops().ReadAt(fd_->get(), group->file_offset, stored);
   if (!count || *count != stored.size()) return unknown;
   Stretch found{plain_offset, false};
   for (const MemberInfo& member : **members) {

@@ -50,7 +50,8 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
 BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct stat& attributes,
                    TailTrust trust, std::shared_ptr<BaseWatch> watch)
     : store_(store),
-      fd_(std::move(fd)),
+      fd_(std::make_shared<const UniqueFd>(std::move(fd))),
+      seen_base_(store.seen_members(), attributes, fd_),
       watch_(watch ? std::move(watch) : std::make_shared<BaseWatch>(store.ops(), attributes)),
       profile_(ProfileOf(store, layout)),
       block_bytes_(BlockBytesOf(store, layout)),
@@ -65,7 +66,7 @@ BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct st
       wrong_plain_bytes_(layout.told_plain_bytes),
       rest_(layout.rest),
       restarts_(std::move(layout.restarts)),
-      foreign_source_(store.ops(), fd_.get(), static_cast<uint64_t>(attributes.st_size)),
+      foreign_source_(store.ops(), fd_->get(), static_cast<uint64_t>(attributes.st_size)),
       foreign_reader_(foreign_source_, store.cache(), store.pool(),
                       [&store, attributes] { store.foreign_indexes().Doubt(attributes); }) {
   if (wrong_plain_bytes_ == index_.plain_bytes()) wrong_plain_bytes_.reset();
@@ -130,7 +131,7 @@ Result<void> BaseFile::Rescan(uint64_t index_id, const MemberGroup& group) {
     if (index_id_ != index_id || index_state_ != IndexState::kClaimed) return {};
     file_bytes = index_.file_bytes();
   }
-  const FileSource source(store_.ops(), fd_.get(), file_bytes);
+  const FileSource source(store_.ops(), fd_->get(), file_bytes);
   Result<FileLayout> layout = ScanLayout(source);
   if (!layout) return Fail(layout.error());
   const bool walks_to_end = layout->valid_bytes == file_bytes;
@@ -148,7 +149,7 @@ Result<void> BaseFile::Rescan(uint64_t index_id, const MemberGroup& group) {
 }
 
 void BaseFile::AdoptScan(FileLayout layout) {
-  const Result<struct stat> attributes = store_.ops().Stat(fd_.get());
+  const Result<struct stat> attributes = store_.ops().Stat(fd_->get());
   if (attributes) store_.tail_doubts().Add(*attributes);
   const bool conforms = layout.is_conforming && layout.profile.value_or(profile_) == profile_;
   const uint64_t found_bytes = layout.index.plain_bytes();

@@ -51,7 +51,7 @@ MemberList BaseFile::CachedMembers(const MemberGroup& group) {
 
 Result<MemberList> BaseFile::WalkMembers(const MemberGroup& group) {
   if (MemberList known = CachedMembers(group)) return known;
-  const FileSource source(store_.ops(), fd_.get(),
+  const FileSource source(store_.ops(), fd_->get(),
                           group.file_offset + group.file_bytes + group.dead_behind);
   Result<std::vector<MemberInfo>> members = WalkGroup(source, group);
   if (!members) return Fail(members.error());
@@ -73,7 +73,7 @@ Result<MemberList> BaseFile::SalvageMembers(uint64_t index_id, const MemberGroup
       if (salvage.group.file_offset == group.file_offset) return salvage.members;
     }
   }
-  const FileSource source(store_.ops(), fd_.get(), group.file_offset + group.file_bytes);
+  const FileSource source(store_.ops(), fd_->get(), group.file_offset + group.file_bytes);
   Result<std::vector<MemberInfo>> members = SalvageGroup(source, group);
   if (!members) return Fail(members.error());
   auto list = std::make_shared<const std::vector<MemberInfo>>(std::move(*members));
@@ -230,7 +230,7 @@ Result<void> BaseFile::ReadMembers(std::span<const MemberInfo> members, uint64_t
   thread_local std::vector<std::byte> stored;
   if (stored.size() < file_end - file_begin) stored.resize(file_end - file_begin);
   const std::span bytes(stored.data(), file_end - file_begin);
-  Result<size_t> count = store_.ops().ReadAt(fd_.get(), file_begin, bytes);
+  Result<size_t> count = store_.ops().ReadAt(fd_->get(), file_begin, bytes);
   if (!count) return Fail(count.error());
   if (*count != bytes.size()) return Fail(DataError::kTruncated);
 
@@ -248,6 +248,12 @@ Result<void> BaseFile::ReadMembers(std::span<const MemberInfo> members, uint64_t
     }
   }
   GZIPFS_TRY(DecodeMembers(store_.pool(), std::move(parts)));
+  for (const Need& need : needs) {
+    if (!need.IsWhole() || need.out.size() != block_bytes_) continue;
+    store_.seen_members().Note(need.out, *need.member->profile, seen_base_,
+                               need.member->file_offset,
+                               static_cast<uint32_t>(need.member->member_bytes));
+  }
   for (auto& [need, block] : partial) {
     std::memcpy(need.out.data(), block->data() + need.skip, need.out.size());
     cache.Put(base_id, need.member->file_offset, std::move(block));

@@ -34,6 +34,7 @@ class EncodeJob final : public Job {
   std::shared_ptr<const EncodedBlock> Encode(std::span<const std::byte> plain) {
     WriteEffort* const effort = content_->store_.write_effort();
     const auto begin = WriteEffort::Clock::now();
+    if (auto seen = content_->FindSeen(plain)) return seen;
     auto encoded =
         std::make_shared<EncodedBlock>(EncodeBlock(content_->profile_, level_, plain));
     if (effort != nullptr && level_ != kLevelFast) {

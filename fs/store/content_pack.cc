@@ -6,6 +6,14 @@
 
 namespace gzipfs {
 
+// The member of a whole block `plain` that somebody read and now writes again; null when
+// none is known. Who chose a level wants that one.
+std::shared_ptr<const EncodedBlock> ContentImpl::FindSeen(std::span<const std::byte> plain) {
+  if (plain.size() != block_bytes_ || !store_.is_level_auto()) return nullptr;
+  std::optional<EncodedBlock> seen = store_.seen_members().Find(plain, profile_);
+  return seen ? std::make_shared<const EncodedBlock>(std::move(*seen)) : nullptr;
+}
+
 // Compresses every block that lies wholly in [plain_offset, plain_offset + bytes.size()).
 ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
                                                        std::span<const std::byte> bytes,
@@ -15,8 +23,11 @@ ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
   const uint64_t end = RoundDown(plain_offset + bytes.size(), block_bytes_);
   for (uint64_t at = RoundUp(plain_offset, block_bytes_); at < end; at += block_bytes_) {
     const auto plain = bytes.subspan(at - plain_offset, block_bytes_);
-    packed.emplace(at / block_bytes_,
-                   std::make_shared<EncodedBlock>(EncodeBlock(profile_, level, plain)));
+    std::shared_ptr<const EncodedBlock> members = FindSeen(plain);
+    if (!members) {
+      members = std::make_shared<EncodedBlock>(EncodeBlock(profile_, level, plain));
+    }
+    packed.emplace(at / block_bytes_, std::move(members));
   }
   store_.budget().EndProgress();
   return packed;

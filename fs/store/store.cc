@@ -55,6 +55,7 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
       ops_(ops),
       root_fd_(std::move(root_fd)),
       cache_(options.cache_bytes),
+      seen_members_(ops),
       budget_(options.dirty_bytes),
       space_(budget_, [this] { return FreeBytes(); }, [this] { return relief_.Relieve(); }),
       write_effort_(WorkerCount(options)),

@@ -17,6 +17,7 @@
 #include "fs/store/foreign_indexes.h"
 #include "fs/store/log_table.h"
 #include "fs/store/relief_list.h"
+#include "fs/store/seen_members.h"
 #include "fs/store/space_gate.h"
 #include "fs/store/sync_marker.h"
 #include "fs/store/tail_doubts.h"
@@ -91,6 +92,7 @@ class Store {
   // -1 when there is none: a read-only store that was never written to.
   int log_dir_fd() const { return log_dir_fd_.get(); }
   bool read_only() const { return options_.read_only; }
+  bool is_level_auto() const { return options_.level == kLevelAuto; }
   // The level for what nobody waits for, and for what is less than a block.
   int level() const { return is_level_auto() ? kDefaultLevel : options_.level; }
   // That for blocks that a writer just brought, `byte_count` plain bytes in all.
@@ -109,6 +111,7 @@ class Store {
   FileOps& ops() const { return ops_; }
   CodecPool& pool() { return pool_; }
   BlockCache& cache() { return cache_; }
+  SeenMembers& seen_members() { return seen_members_; }
   DirtyBudget& budget() { return budget_; }
   ReliefList& relief() { return relief_; }
   SpaceGate& space() { return space_; }
@@ -152,7 +155,6 @@ class Store {
 
  private:
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
-  bool is_level_auto() const { return options_.level == kLevelAuto; }
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
   void OpenIndexes();
   tl::expected<void, StoreError> TakeLock(const std::string& path);
@@ -180,6 +182,7 @@ class Store {
   std::atomic<uint64_t> next_unique_{0};
   std::atomic<bool> is_hurried_{false};
   BlockCache cache_;
+  SeenMembers seen_members_;
   DirtyBudget budget_;
   ReliefList relief_;
   SpaceGate space_;

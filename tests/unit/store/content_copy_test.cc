@@ -189,5 +189,86 @@ TEST_F(ContentCopy, AFullDiskLeavesTheFileAsItWas) {
   ExpectCopy(expected);
 }
 
+// --- By read and write --------------------------------------------------------
+
+// The file has members that nobody here makes: of the densest level.
+class ContentReadAndWritten : public ContentCopy {
+ protected:
+  void SetUp() override {
+    options_.level = kLevelAuto;
+    ContentCopy::SetUp();
+    plain_ = test::TextLike(kBlocks * kBlock);
+    Buffer file;
+    for (uint64_t i = 0; i < kBlocks; ++i) {
+      const auto block = std::span<const std::byte>(plain_).subspan(i * kBlock, kBlock);
+      test::Append(&file, EncodeBlock(Profile::kBgzf, kMaxLevel, block).bytes);
+    }
+    test::WriteFile(base_path(), file);
+    members_ = std::move(file);
+    Open();
+  }
+  // Whether the copy begins with the very members of the file.
+  bool HasItsMembers() const {
+    const Buffer copy = CopyBase();
+    return copy.size() > members_.size() &&
+           std::equal(members_.begin(), members_.end(), copy.begin());
+  }
+  void WriteCopy(WriteSource by) {
+    const auto done = copy_->Write(0, plain_, by);
+    ASSERT_TRUE(done) << done.error().message();
+    ExpectCopy(plain_);
+  }
+
+  static constexpr uint64_t kBlocks = 12;
+  Buffer plain_;
+  Buffer members_;
+};
+
+TEST_F(ContentReadAndWritten, HasTheMembersThatWereRead) {
+  EXPECT_TRUE(ReadAll() == plain_);
+  WriteCopy(WriteSource::kProgram);
+  EXPECT_TRUE(HasItsMembers());
+  ASSERT_TRUE(copy_->Truncate(0));
+  WriteCopy(WriteSource::kKernel);
+  EXPECT_TRUE(HasItsMembers());
+}
+
+TEST_F(ContentReadAndWritten, IsCompressedWhenNothingWasRead) {
+  WriteCopy(WriteSource::kProgram);
+  EXPECT_FALSE(HasItsMembers());
+}
+
+TEST_F(ContentReadAndWritten, IsCompressedWhenTheMembersAreOthersByNow) {
+  EXPECT_TRUE(ReadAll() == plain_);
+  Buffer others;
+  for (uint64_t i = 0; i < kBlocks; ++i) {
+    test::Append(&others, EncodeBlock(Profile::kBgzf, kMaxLevel, Buffer(kBlock)).bytes);
+  }
+  others.resize(members_.size());
+  test::WriteFile(base_path(), others);  // the same inode
+  WriteCopy(WriteSource::kProgram);
+  EXPECT_FALSE(HasItsMembers());
+}
+
+TEST_F(ContentReadAndWritten, DiffersWhereTheBytesDo) {
+  EXPECT_TRUE(ReadAll() == plain_);
+  // Where no sample is taken, so that only the comparison can tell.
+  for (uint64_t i = 0; i < kBlocks; ++i) plain_[i * kBlock + 100] ^= std::byte{1};
+  WriteCopy(WriteSource::kProgram);
+  EXPECT_FALSE(HasItsMembers());
+}
+
+TEST_F(ContentReadAndWritten, IsCompressedAtTheLevelThatWasAskedFor) {
+  options_.level = 1;
+  copy_.reset();
+  CloseStore();
+  OpenStore();
+  Open();
+  OpenCopy();
+  EXPECT_TRUE(ReadAll() == plain_);
+  WriteCopy(WriteSource::kProgram);
+  EXPECT_FALSE(HasItsMembers());
+}
+
 }  // namespace
 }  // namespace gzipfs
