@@ -58,6 +58,7 @@ class ContentImpl final : public Content,
   std::optional<timespec> pending_mtime() const override;
   Result<void> SetTimes(std::optional<timespec> atime, std::optional<timespec> mtime) override;
   Result<struct stat> StatBase() const override;
+  Result<std::vector<std::byte>> Capability() const override;
   Result<void> WithBaseFd(const std::function<Result<void>(int fd)>& action) override;
 
   // Second half of construction: what needs a shared_ptr to this. From here on
@@ -305,7 +306,7 @@ class ContentImpl final : public Content,
   // content_overwrite.cc
   Result<void> OverwriteBase(const Snapshot& snapshot, UniqueFd image,
                              const std::string& image_name) EXCLUDES(mutex_);
-  Result<bool> CopyImage(int image_fd, int base_fd, uint64_t old_bytes) REQUIRES(log_mutex_);
+  Result<bool> CopyImage(int image_fd, BaseFile& base, uint64_t old_bytes) REQUIRES(log_mutex_);
   Result<void> CancelImage() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> ReadFromImage(const Snapshot& snapshot, UniqueFd image,
                              const std::string& image_name, std::error_code why)

@@ -199,6 +199,7 @@ class Vfs {
       REQUIRES_SHARED(names_.lock);
   Result<Entry> EntryOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<struct stat> AttrOf(const InodeRef& inode);
+  Result<struct stat> StatOpenBase(const OpenFile& file);
   Result<struct stat> AttrOfOpen(const OpenFile& file);
   Result<struct stat> AttrFrom(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<uint64_t> PlainBytesOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
@@ -288,6 +289,8 @@ class Vfs {
 
   // ops_xattr.cc
   Result<void> ReadBase(const InodeRef& inode, const std::function<Result<void>(int fd)>& action);
+  Result<std::vector<std::byte>> ReadXattr(const InodeRef& inode, const char* name);
+  Result<std::vector<std::byte>> ReadCapability(const InodeRef& inode);
 
   Store& store_;
   const bool has_acls_;
