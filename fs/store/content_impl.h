@@ -193,8 +193,11 @@ class ContentImpl final : public Content,
   Result<std::vector<MemberInfo>> FindCopies(const std::shared_ptr<BaseFile>& base,
                                              uint64_t plain_offset, uint64_t plain_end,
                                              bool ends_file) const;
-  Result<bool> AppendBefore(uint64_t plain_offset) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
-  std::shared_ptr<BaseFile> BeginCopy(uint64_t plain_offset) EXCLUDES(mutex_);
+  struct SizeMark { uint64_t plain_bytes = ~uint64_t{0}, change_count = 0; };
+  Result<bool> AppendBefore(uint64_t plain_offset, SizeMark& before)
+      REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  void UndoAppendBefore(const SizeMark& before) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  std::shared_ptr<BaseFile> BeginCopy(uint64_t plain_offset, SizeMark& before) EXCLUDES(mutex_);
   Result<void> CopyTo(BaseFile& target, uint64_t plain_offset, uint64_t byte_count)
       EXCLUDES(base_lock_, mutex_);
 
