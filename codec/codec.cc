@@ -77,7 +77,9 @@ Compressor& ThreadCompressor(int level) {
     int level = 0;
     std::unique_ptr<Compressor> compressor;
   };
-  thread_local Cached cached;
+  thread_local Cached cached_fast;   // under level=auto a thread goes to and fro between
+  thread_local Cached cached_dense;  // the fast level and another one
+  Cached& cached = level <= kLevelFast ? cached_fast : cached_dense;
   if (!cached.compressor || cached.level != level) {
     cached.compressor.reset();  // before the next one: level 12 takes 10 MB
     cached.compressor = MakeCompressor(level);

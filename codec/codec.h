@@ -124,7 +124,8 @@ uint32_t CombineCrc32(uint32_t first_crc, uint32_t second_crc, uint64_t second_b
 std::string_view CodecLibraries();
 
 // This thread's compressor for `level` and its decompressor, made at first
-// use and kept until the thread ends or asks for another level.
+// use and kept until the thread ends or asks for another level (kLevelFast
+// aside: that one is kept beside the other).
 // Thread-safe in that every thread has its own.
 Compressor& ThreadCompressor(int level);
 Decompressor& ThreadDecompressor();

@@ -112,12 +112,14 @@ int FuseAdapter::AttachTo(fuse_session* session) {
 void FuseAdapter::Init(fuse_conn_info& connection) {
   connection.want &= ~kUnwanted;
   connection.want |= kWanted & connection.capable;
-  // Files may change behind the mount. Without the writeback cache the kernel
-  // notices that by size and time; with it, by a new inode (ChangeDoubt).
+  // Files may change behind the mount; the kernel is told so, by a new inode or by an open
+  // that keeps no pages (ChangeDoubt). It must not conclude it from size and time: without
+  // the writeback cache it would drop a page whose WRITE is under way (fuse_send_write_pages
+  // has unlocked it), read it again past that WRITE, and keep what was there before.
   const bool writeback =
       options_.writeback && (connection.capable & FUSE_CAP_WRITEBACK_CACHE) != 0;
-  connection.want |= connection.capable &
-                     (writeback ? FUSE_CAP_WRITEBACK_CACHE : FUSE_CAP_AUTO_INVAL_DATA);
+  connection.want |= connection.capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+  if (writeback) connection.want |= FUSE_CAP_WRITEBACK_CACHE;
   if (vfs_.has_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
   connection.max_write = kMaxTransferBytes;
   connection.max_readahead = kMaxReadAheadBytes;

@@ -55,8 +55,8 @@ Outcome SetSize(std::string_view name, std::string_view value, uint64_t min_byte
 Outcome ApplyValue(std::string_view name, std::string_view value, MountOptions& options) {
   StoreOptions& store = options.store;
   if (name == "level") {
-    const std::optional<int> level = ParseLevel(value);
-    if (!level) return BadValue(name, kLevelChoices, value);
+    const std::optional<int> level = value == "auto" ? kLevelAuto : ParseLevel(value);
+    if (!level) return BadValue(name, fmt::format("auto, {}", kLevelChoices), value);
     store.level = *level;
   } else if (name == "block_size") {
     const std::optional<uint64_t> bytes = ParseBlockBytes(value);
@@ -117,7 +117,8 @@ const char kMountOptionsHelp[] =
     "  ro                    read only; nothing in the store is touched\n"
     "  allow_other           other users may enter, too (needs root, or user_allow_other\n"
     "                        in /etc/fuse.conf)\n"
-    "  level=LEVEL           how hard to compress: fast, or 1 to 12; default: 6\n"
+    "  level=LEVEL           how hard to compress: fast, 1 to 12, or auto: 6 while that\n"
+    "                        keeps up with what is written, else fast; default: auto\n"
     "  block_size=SIZE       plain bytes in a block: 64K (BGZF) or 128K to 4M; fixed when\n"
     "                        the store is first mounted; default: 64K\n"
     "  threads=N             compressing threads; default: one a core\n"

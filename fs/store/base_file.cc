@@ -252,9 +252,8 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
   };
   MutexLock lock(mutex_);
   index_id_ = store_.cache().NewBaseId();
-  walks_.clear();
+  walks_.Clear();
   salvages_.clear();
-  walked_members_ = 0;
   rest_ = {};
   std::vector<MemberInfo> foreign;
   std::copy_if(foreign_->begin(), foreign_->end(), std::back_inserter(foreign), is_kept);

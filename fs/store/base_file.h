@@ -44,12 +44,11 @@
 #include "fs/store/base_watch.h"
 #include "fs/store/foreign_reader.h"
 #include "fs/store/store.h"
+#include "fs/store/walk_cache.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/unique_fd.h"
 
 namespace gzipfs {
-
-using MemberList = std::shared_ptr<const std::vector<MemberInfo>>;
 
 // How far the index in a file's tail is to be believed.
 enum class TailTrust : uint8_t {
@@ -173,7 +172,7 @@ class BaseFile {
     kDamaged,  // contradicts members that cannot be walked to the end: the best there is
   };
   using ForeignList = std::shared_ptr<const std::vector<MemberInfo>>;
-  struct CachedWalk {
+  struct Salvage {
     MemberGroup group;
     MemberList members;
   };
@@ -252,9 +251,8 @@ class BaseFile {
   std::optional<uint64_t> wrong_plain_bytes_ GUARDED_BY(mutex_);  // the size that was told
   std::error_code rest_ GUARDED_BY(mutex_);
   std::vector<std::byte> zero_member_ GUARDED_BY(mutex_);  // found to hold zeros, last
-  std::list<CachedWalk> walks_ GUARDED_BY(mutex_);  // most recently used first
-  size_t walked_members_ GUARDED_BY(mutex_) = 0;    // in walks_
-  std::list<CachedWalk> salvages_ GUARDED_BY(mutex_);  // of damaged groups; they have gaps
+  WalkCache walks_ GUARDED_BY(mutex_);
+  std::list<Salvage> salvages_ GUARDED_BY(mutex_);  // of damaged groups; they have gaps
 
   const std::vector<RestartsRef> restarts_;  // of large foreign members, by file offset
 

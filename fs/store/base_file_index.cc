@@ -162,8 +162,7 @@ void BaseFile::AdoptScan(FileLayout layout) {
     index_state_ = IndexState::kProven;
     proven_from_ = 0;
     foreign_ = std::make_shared<const std::vector<MemberInfo>>(std::move(layout.foreign));
-    walks_.clear();
-    walked_members_ = 0;
+    walks_.Clear();
     is_conforming_ = conforms;
   }
   spdlog::warn("inode {}: the tail contradicts the members ({} plain bytes said, {} found); "

@@ -9,11 +9,7 @@
 namespace gzipfs {
 namespace {
 
-constexpr size_t kMaxCachedWalks = 64;
 constexpr size_t kMaxCachedSalvages = 4;
-// A writer's groups take half of this; those of a file that is made of tiny
-// members are fewer.
-constexpr size_t kMaxCachedWalkBytes = 512 * kKiB;
 // Members that a read works on at once: a request may be for a million members
 // of a byte each.
 constexpr size_t kMaxReadMembers = 16 * 1024;
@@ -45,16 +41,7 @@ std::optional<MemberGroup> BaseFile::Lookup(uint64_t plain_offset) const {
 // The members of `group` if they are known: null if not.
 MemberList BaseFile::CachedMembers(const MemberGroup& group) {
   MutexLock lock(mutex_);
-  for (auto walk = walks_.begin(); walk != walks_.end(); ++walk) {
-    // All four: another index may have the same file bytes at another place.
-    if (walk->group.file_offset == group.file_offset &&
-        walk->group.file_bytes == group.file_bytes &&
-        walk->group.plain_offset == group.plain_offset &&
-        walk->group.plain_bytes == group.plain_bytes) {
-      walks_.splice(walks_.begin(), walks_, walk);
-      return walks_.front().members;
-    }
-  }
+  if (MemberList walked = walks_.Find(group)) return walked;
   const auto foreign = std::lower_bound(
       foreign_->begin(), foreign_->end(), group.file_offset,
       [](const MemberInfo& member, uint64_t offset) { return member.file_offset < offset; });
@@ -71,13 +58,7 @@ Result<MemberList> BaseFile::WalkMembers(const MemberGroup& group) {
   members->shrink_to_fit();
   auto list = std::make_shared<const std::vector<MemberInfo>>(std::move(*members));
   MutexLock lock(mutex_);
-  walks_.push_front({group, list});
-  walked_members_ += list->size();
-  while (walks_.size() > kMaxCachedWalks ||
-         (walks_.size() > 1 && walked_members_ * sizeof(MemberInfo) > kMaxCachedWalkBytes)) {
-    walked_members_ -= walks_.back().members->size();
-    walks_.pop_back();
-  }
+  walks_.Add(group, list);
   return MemberList(list);
 }
 
@@ -88,7 +69,7 @@ Result<MemberList> BaseFile::SalvageMembers(uint64_t index_id, const MemberGroup
     if (index_id_ != index_id || index_state_ != IndexState::kDamaged) {
       return Fail(DataError::kBadTail);
     }
-    for (const CachedWalk& salvage : salvages_) {
+    for (const Salvage& salvage : salvages_) {
       if (salvage.group.file_offset == group.file_offset) return salvage.members;
     }
   }
@@ -226,10 +207,17 @@ Result<void> BaseFile::ReadRuns(uint64_t index_id, std::span<const MemberInfo> m
 Result<void> BaseFile::ReadMembers(std::span<const MemberInfo> members, uint64_t plain_offset,
                                    std::span<std::byte> out) {
   std::vector<Need> needs;
+  // Of blocks that others may want parts of at the same time: one decodes them.
+  std::vector<std::unique_ptr<BlockCache::Claim>> claims;
   const uint64_t base_id = base_id_;
+  BlockCache& cache = store_.cache();
   for (const MemberInfo& member : members) {
     const Need need = NeedOf(member, plain_offset, out);
-    CachedBlock cached = store_.cache().Get(base_id, member.file_offset);
+    std::unique_ptr<BlockCache::Claim> claim;
+    const CachedBlock cached = need.IsWhole()
+                                   ? cache.Get(base_id, member.file_offset)
+                                   : cache.GetOrClaim(base_id, member.file_offset, claim);
+    if (claim) claims.push_back(std::move(claim));
     if (cached && cached->size() == member.plain_bytes) {
       std::memcpy(need.out.data(), cached->data() + need.skip, need.out.size());
     } else {
@@ -263,7 +251,7 @@ Result<void> BaseFile::ReadMembers(std::span<const MemberInfo> members, uint64_t
   GZIPFS_TRY(DecodeMembers(store_.pool(), std::move(parts)));
   for (auto& [need, block] : partial) {
     std::memcpy(need.out.data(), block->data() + need.skip, need.out.size());
-    store_.cache().Put(base_id, need.member->file_offset, std::move(block));
+    cache.Put(base_id, need.member->file_offset, std::move(block));
   }
   return {};
 }

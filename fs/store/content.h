@@ -64,6 +64,13 @@ class BasePlace {
 // What Seek looks for: SEEK_DATA and SEEK_HOLE of lseek(2).
 enum class SeekTo { kData, kHole };
 
+// Who brings the bytes of a write.
+enum class WriteSource : uint8_t {
+  kProgram,  // waits for the answer before it goes on: the workers compress meanwhile
+  kKernel,   // its writeback cache, several requests at a time: each thread that serves
+             // one may as well compress what it was given
+};
+
 // Thread-safe. Lives as long as somebody has the file open or it is not
 // settled; one per base inode.
 class Content {
@@ -76,7 +83,8 @@ class Content {
 
   // Takes over all of `bytes`. Waits while too much is dirty. EROFS, EFBIG,
   // or the sticky error.
-  virtual Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes) = 0;
+  virtual Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes,
+                             WriteSource source = WriteSource::kProgram) = 0;
 
   // Appends at the end as it is at that instant; returns where that was.
   virtual Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) = 0;

@@ -14,27 +14,45 @@ namespace gzipfs {
 
 class EncodeJob final : public Job {
  public:
-  EncodeJob(std::shared_ptr<ContentImpl> content, BlockPtr block)
-      : content_(std::move(content)), block_(std::move(block)) {}
+  EncodeJob(std::shared_ptr<ContentImpl> content, BlockPtr block, int level)
+      : content_(std::move(content)), block_(std::move(block)), level_(level) {}
 
   void Run() override {
     const std::span plain(block_->data.get() + block_->encode_begin,
                           block_->encode_end - block_->encode_begin);
     DirtyBudget& budget = content_->store_.budget();
-    content_->FinishEncoding(block_, std::make_shared<EncodedBlock>(EncodeBlock(
-                                         content_->profile_, content_->store_.level(), plain)));
+    std::shared_ptr<const EncodedBlock> encoded = Encode(plain);
+    if (WriteEffort* const effort = content_->store_.write_effort()) {
+      effort->RemoveWaiting(plain.size());
+    }
+    content_->FinishEncoding(block_, std::move(encoded));
     budget.EndProgress();
     delete this;
   }
 
  private:
+  std::shared_ptr<const EncodedBlock> Encode(std::span<const std::byte> plain) {
+    WriteEffort* const effort = content_->store_.write_effort();
+    const auto begin = WriteEffort::Clock::now();
+    auto encoded =
+        std::make_shared<EncodedBlock>(EncodeBlock(content_->profile_, level_, plain));
+    if (effort != nullptr && level_ != kLevelFast) {
+      effort->NoteDense(plain.size(), WriteEffort::Clock::now() - begin);
+    }
+    return encoded;
+  }
+
   std::shared_ptr<ContentImpl> content_;
   BlockPtr block_;
+  const int level_;
 };
 
-void ContentImpl::SubmitEncoding(BlockPtr block) {
+void ContentImpl::SubmitEncoding(BlockPtr block, int level) {
   store_.budget().BeginProgress();
-  store_.pool().Submit(new EncodeJob(shared_from_this(), std::move(block)));
+  if (WriteEffort* const effort = store_.write_effort()) {
+    effort->AddWaiting(block->encode_end - block->encode_begin);
+  }
+  store_.pool().Submit(new EncodeJob(shared_from_this(), std::move(block), level));
 }
 
 void ContentImpl::FinishEncoding(const BlockPtr& block,
@@ -97,7 +115,7 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
   for (const BlockPtr& block : run) {
     const auto entry = blocks_.find(block->index);
     if (!written) {
-      block->state = block->data ? DirtyBlock::State::kEncoded : DirtyBlock::State::kLogged;
+      block->state = block->log ? DirtyBlock::State::kLogged : DirtyBlock::State::kEncoded;
     } else if (std::min(BlockStart(block->index) + block->EndByte(), plain_bytes_) >
                BlockStart(block->index) + block->encode_end) {
       // More was written behind the part that went: the block lives on. (Not
@@ -211,7 +229,7 @@ Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
   return done;
 }
 
-// A spilled block that cannot go to the base as it is gets a layer on top that
+// A spilled or packed block that cannot go to the base as it is gets a layer on top that
 // can; its bytes come back into memory with that.
 void ContentImpl::CoverLogged(const BlockPtr& logged) {
   // The memory is freed within the same flush: it must not wait for others.
@@ -250,7 +268,7 @@ Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {
       if (start > base_plain_) {
         hole_begin = base_plain_;
         hole_end = std::min(start, plain_end);
-      } else if (next->second->state == DirtyBlock::State::kLogged) {
+      } else if (!next->second->data) {
         logged = next->second;
       } else {
         block = next->second;

@@ -16,6 +16,7 @@
 #include "fs/store/block_ranges.h"
 #include "fs/store/checkpointer.h"
 #include "fs/store/content.h"
+#include "fs/store/content_batches.h"
 #include "fs/store/dirty_block.h"
 #include "fs/store/log_reader.h"
 #include "fs/store/redo_log.h"
@@ -24,9 +25,7 @@
 
 namespace gzipfs {
 
-using BlockPtr = std::shared_ptr<DirtyBlock>;
 class ImageWriter;
-using BlockMap = std::map<uint64_t, BlockPtr>;  // by block index
 
 class ContentImpl final : public Content,
                           public Relievable,
@@ -38,7 +37,8 @@ class ContentImpl final : public Content,
   ~ContentImpl() override;
 
   Result<size_t> Read(uint64_t plain_offset, std::span<std::byte> out) override;
-  Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes) override;
+  Result<void> Write(uint64_t plain_offset, std::span<const std::byte> bytes,
+                     WriteSource source) override;
   Result<uint64_t> WriteAtEnd(std::span<const std::byte> bytes) override;
   Result<void> Truncate(uint64_t plain_bytes) override;
   Result<void> Extend(uint64_t plain_bytes) override;
@@ -90,41 +90,10 @@ class ContentImpl final : public Content,
     uint64_t plain_offset;
     std::span<std::byte> out;
     BlockPtr logged;  // null: from the base
+    std::shared_ptr<const EncodedBlock> packed;  // its members, if they are in memory
   };
-  using ExtentMap = std::map<uint64_t, ExtentSet>;  // by block index
-  // What goes to the log at once: the state of one instant.
-  struct LogBatch {
-    struct Piece {
-      uint64_t plain_offset;
-      size_t data_offset;
-      uint32_t byte_count;
-    };
-    uint64_t change_count = 0;
-    uint64_t plain_bytes = 0;
-    std::optional<timespec> mtime;
-    uint64_t cut = 0;
-    BlockRanges zeros;
-    std::vector<BlockPtr> spilled;  // as members
-    struct SpilledPart {
-      BlockPtr block;
-      uint32_t begin;
-      uint32_t end;
-    };
-    std::vector<SpilledPart> spilled_parts;  // of blocks that were spilled in pieces
-    std::vector<std::byte> data;
-    std::vector<Piece> pieces;  // of `data`
-    ExtentMap was_unlogged;
-  };
-  // Blocks that are being spilled in pieces.
-  struct PieceBatch {
-    struct Item {
-      BlockPtr block;
-      BlockPtr beneath;  // what stays beneath it
-      std::vector<SpilledPiece> pieces;  // those without a log are at `offset` of `bytes`
-    };
-    std::vector<Item> items;
-    std::vector<std::byte> bytes;
-  };
+  // Members of whole blocks that are not part of the file yet, by block index.
+  using PackedBlocks = std::map<uint64_t, std::shared_ptr<const EncodedBlock>>;
   // The state a checkpoint works on.
   struct Snapshot {
     BlockMap blocks;
@@ -171,14 +140,22 @@ class ContentImpl final : public Content,
   bool IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) const EXCLUDES(mutex_);
   // ENOSPC when there is no room for it on the disk; WriteImpl does not ask.
   Result<uint64_t> WriteIfItFits(std::optional<uint64_t> plain_offset,
-                                 std::span<const std::byte> bytes);
+                                 std::span<const std::byte> bytes, WriteSource source);
   Result<uint64_t> WriteImpl(std::optional<uint64_t> plain_offset,
-                             std::span<const std::byte> bytes);
+                             std::span<const std::byte> bytes, WriteSource source);
+  uint64_t WholeBlockBytes(uint64_t plain_offset, uint64_t byte_count) const;
   void WriteBlock(uint64_t block_index, uint32_t begin, std::span<const std::byte> bytes,
                   uint64_t& reserved_bytes) REQUIRES(mutex_);
   bool AwaitAppending(uint64_t plain_offset, uint64_t byte_count) REQUIRES(mutex_);
   BlockPtr MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) REQUIRES(mutex_);
   bool MarkForEncoding(const BlockPtr& block) REQUIRES(mutex_);
+
+  // content_pack.cc
+  PackedBlocks PackWholeBlocks(uint64_t plain_offset, std::span<const std::byte> bytes,
+                               int level);
+  bool TakePacked(uint64_t block_index, PackedBlocks& packed, uint64_t& reserved_bytes)
+      REQUIRES(mutex_);
+
   Result<void> CutBase(uint64_t plain_bytes, bool may_cut) REQUIRES(settle_mutex_)
       EXCLUDES(mutex_);
   void CutBlocks(uint64_t plain_bytes, uint64_t& reserved_bytes) REQUIRES(mutex_);
@@ -210,7 +187,7 @@ class ContentImpl final : public Content,
                  std::vector<BlockPtr>& full) REQUIRES(mutex_);
 
   // content_append.cc
-  void SubmitEncoding(BlockPtr block);
+  void SubmitEncoding(BlockPtr block, int level);
   void FinishEncoding(const BlockPtr& block, std::shared_ptr<const EncodedBlock> encoded)
       EXCLUDES(mutex_);
   void AppendReady() EXCLUDES(mutex_);

@@ -9,8 +9,8 @@
 
 namespace gzipfs {
 
-// Copies what of [begin, end) is in memory, and notes the spilled blocks that
-// hold the rest. Everything in the range was written: none of it is the base's.
+// Copies what of [begin, end) is in memory, and notes the spilled and the packed
+// blocks that hold the rest. Everything in the range was written: none of it is the base's.
 void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_t end,
                                   LogBatch& batch) const {
   if (!block) return;
@@ -20,17 +20,17 @@ void ContentImpl::CollectUnlogged(const BlockPtr& block, uint32_t begin, uint32_
     } else if (block->data) {
       batch.pieces.push_back({BlockStart(block->index) + from, batch.data.size(), to - from});
       batch.data.insert(batch.data.end(), block->data.get() + from, block->data.get() + to);
-    } else if (!block->log) {
+    } else if (!block->log && !block->IsPacked()) {
       batch.spilled_parts.push_back({block, from, to});
-    } else if (std::find(batch.spilled.begin(), batch.spilled.end(), block) ==
-               batch.spilled.end()) {
-      batch.spilled.push_back(block);
+    } else if (std::none_of(batch.spilled.begin(), batch.spilled.end(),
+                            [&](const auto& spilled) { return spilled.block == block; })) {
+      batch.spilled.push_back({block, block->IsPacked() ? block->encoded : nullptr});
     }
   }
 }
 
 // The state of this instant, as far as it is in `extents` or in a cut.
-ContentImpl::LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
+LogBatch ContentImpl::CaptureBatch(ExtentMap extents) {
   LogBatch batch;
   batch.change_count = change_count_;
   batch.plain_bytes = plain_bytes_;
@@ -72,7 +72,11 @@ Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
     log.Add(LogRecordType::kZero, BlockStart(range.begin),
             EncodeLogLength(BlockStart(range.end - range.begin)));
   });
-  for (const BlockPtr& block : batch.spilled) {
+  for (const auto& [block, packed] : batch.spilled) {
+    if (packed) {
+      log.Add(LogRecordType::kMember, BlockStart(block->index), EncodeLogMembers(*packed));
+      continue;
+    }
     const Result<EncodedBlock> members = FetchMembers(*block);
     if (!members) return Fail(members.error());
     log.Add(LogRecordType::kMember, BlockStart(block->index) + block->encode_begin,
@@ -93,7 +97,7 @@ Result<void> ContentImpl::WriteBatch(RedoLog& log, const LogBatch& batch) {
 }
 
 // Every written byte that is not in the base.
-ContentImpl::ExtentMap ContentImpl::WrittenSince(const BlockMap& blocks) const {
+ExtentMap ContentImpl::WrittenSince(const BlockMap& blocks) const {
   ExtentMap extents;
   for (const auto& [index, top] : blocks_) {
     const auto frozen = blocks.find(index);

@@ -38,7 +38,7 @@ void ContentImpl::CollectBase(uint64_t plain_offset, std::span<std::byte> out,
         last->out.data() + last->out.size() == out.data()) {
       last->out = std::span(last->out.data(), last->out.size() + in_base);
     } else {
-      pending.push_back({plain_offset, out.first(in_base), nullptr});
+      pending.push_back({plain_offset, out.first(in_base), nullptr, nullptr});
     }
   }
   std::fill(out.begin() + static_cast<ptrdiff_t>(in_base), out.end(), std::byte{0});
@@ -58,7 +58,8 @@ void ContentImpl::CollectBlock(const BlockPtr& block, uint64_t block_start, uint
     } else if (block->data) {
       std::memcpy(part.data(), block->data.get() + from, part.size());
     } else {
-      pending.push_back({block_start + from, part, block});
+      pending.push_back({block_start + from, part, block,
+                         block->IsPacked() ? block->encoded : nullptr});
     }
   }
 }
@@ -97,15 +98,20 @@ Result<EncodedBlock> ContentImpl::FetchMembers(const DirtyBlock& logged) {
 
 Result<void> ContentImpl::FetchLogged(const PendingRead& pending) {
   const DirtyBlock& block = *pending.logged;
-  if (!block.log) {
-    const uint64_t begin = pending.plain_offset - BlockStart(block.index);
+  const uint64_t begin = pending.plain_offset - BlockStart(block.index);
+  uint64_t skip = begin;
+  Result<std::vector<std::byte>> plain;
+  if (pending.packed) {  // what the block has by now may be in the log
+    plain = DecodeBlock(*pending.packed);
+  } else if (!block.log) {
     return FetchPieces(block, static_cast<uint32_t>(begin), pending.out);
+  } else {
+    const Result<EncodedBlock> encoded = FetchMembers(block);
+    if (!encoded) return Fail(encoded.error());
+    plain = DecodeBlock(*encoded);
+    skip -= block.encode_begin;
   }
-  const Result<EncodedBlock> encoded = FetchMembers(block);
-  if (!encoded) return Fail(encoded.error());
-  const Result<std::vector<std::byte>> plain = DecodeBlock(*encoded);
   if (!plain) return Fail(plain.error());
-  const uint64_t skip = pending.plain_offset - BlockStart(block.index) - block.encode_begin;
   if (skip + pending.out.size() > plain->size()) return Fail(DataError::kBadSize);
   std::memcpy(pending.out.data(), plain->data() + skip, pending.out.size());
   return {};

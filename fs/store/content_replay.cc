@@ -16,7 +16,8 @@ constexpr uint64_t kHurriedLogBytes = 16 * kMiB;
 Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
   switch (record.type) {
     case LogRecordType::kData: {
-      const Result<uint64_t> written = WriteImpl(record.plain_offset, record.payload);
+      const Result<uint64_t> written =
+          WriteImpl(record.plain_offset, record.payload, WriteSource::kProgram);
       return written ? Result<void>() : Fail(written.error());
     }
     case LogRecordType::kMember: {
@@ -24,7 +25,8 @@ Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
       if (!members) return Fail(members.error());
       const Result<std::vector<std::byte>> plain = DecodeBlock(*members);
       if (!plain) return Fail(plain.error());
-      const Result<uint64_t> written = WriteImpl(record.plain_offset, *plain);
+      const Result<uint64_t> written =
+          WriteImpl(record.plain_offset, *plain, WriteSource::kProgram);
       return written ? Result<void>() : Fail(written.error());
     }
     case LogRecordType::kCut: {

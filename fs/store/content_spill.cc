@@ -109,7 +109,7 @@ Result<void> ContentImpl::SpillBlock(const std::shared_ptr<SpillLog>& log,
   if (!encoded) {
     GZIPFS_TRY(Complete(block, 0, end));
     encoded = std::make_shared<EncodedBlock>(
-        EncodeBlock(profile_, store_.level(), std::span(block->data.get(), end)));
+        EncodeBlock(profile_, store_.spill_level(), std::span(block->data.get(), end)));
   }
   Result<LogPlace> place = log->Append(encoded->bytes);
   if (!place) return Fail(place.error());
@@ -162,6 +162,10 @@ Result<std::shared_ptr<SpillLog>> ContentImpl::OpenSpillLog() {
 void ContentImpl::FinishSpill(std::span<const BlockPtr> victims) {
   for (const BlockPtr& block : victims) {
     if (block->state == DirtyBlock::State::kLogged) continue;
+    if (block->IsPacked()) {
+      block->state = DirtyBlock::State::kEncoded;
+      continue;
+    }
     block->state = DirtyBlock::State::kDirty;
     block->encoded.reset();
   }

@@ -20,7 +20,7 @@ bool ContentImpl::GatherPieces(const DirtyBlock& layer, uint32_t begin, uint32_t
     } else if (layer.data) {
       pieces.push_back({from, to, nullptr, batch.bytes.size()});
       batch.bytes.insert(batch.bytes.end(), layer.data.get() + from, layer.data.get() + to);
-    } else if (layer.log) {
+    } else if (layer.log || layer.IsPacked()) {
       return false;
     } else {
       for (const SpilledPiece& piece : layer.pieces) {

@@ -33,6 +33,13 @@ bool ContentImpl::AwaitAppending(uint64_t plain_offset, uint64_t byte_count) {
   return false;
 }
 
+// How many bytes of the range are in blocks that lie in it as a whole.
+uint64_t ContentImpl::WholeBlockBytes(uint64_t plain_offset, uint64_t byte_count) const {
+  const uint64_t begin = RoundUp(plain_offset, block_bytes_);
+  const uint64_t end = RoundDown(plain_offset + byte_count, block_bytes_);
+  return end > begin ? end - begin : 0;
+}
+
 // The block at `block_index` that takes writes; made when there is none, or on
 // top of one that takes no more. REQUIRES: AwaitAppending found nothing.
 BlockPtr ContentImpl::MutableBlock(uint64_t block_index, uint64_t& reserved_bytes) {
@@ -89,13 +96,23 @@ bool ContentImpl::IsNextToAppend(uint64_t plain_offset, uint64_t byte_count) con
 }
 
 Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
-                                        std::span<const std::byte> bytes) {
+                                        std::span<const std::byte> bytes, WriteSource source) {
   const uint64_t skip = plain_offset ? *plain_offset % block_bytes_ : block_bytes_ - 1;
   const uint64_t touched_blocks = (skip + bytes.size() + block_bytes_ - 1) / block_bytes_;
   uint64_t reserved_bytes = touched_blocks * block_bytes_;
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes, [&] {
     return plain_offset && IsNextToAppend(*plain_offset, bytes.size());
   }));
+  PackedBlocks packed;
+  const uint64_t whole_bytes = plain_offset ? WholeBlockBytes(*plain_offset, bytes.size()) : 0;
+  int level = kLevelFast;
+  if (whole_bytes > 0) {
+    level = store_.WriteLevel(whole_bytes);
+    if (source == WriteSource::kKernel && level == kLevelFast) {
+      packed = PackWholeBlocks(*plain_offset, bytes, level);
+    }
+  }
+  const bool has_packed = !packed.empty();
   std::vector<BlockPtr> full;
   uint64_t at = 0;
   Result<void> checked;
@@ -110,9 +127,11 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
       const uint64_t index = (at + done) / block_bytes_;
       const uint64_t begin = (at + done) % block_bytes_;
       const uint64_t count = std::min<uint64_t>(bytes.size() - done, block_bytes_ - begin);
-      WriteBlock(index, static_cast<uint32_t>(begin), bytes.subspan(done, count), reserved_bytes);
-      if (BlockPtr& block = blocks_[index]; MarkForEncoding(block)) full.push_back(block);
       done += count;
+      if (TakePacked(index, packed, reserved_bytes)) continue;
+      WriteBlock(index, static_cast<uint32_t>(begin), bytes.subspan(done - count, count),
+                 reserved_bytes);
+      if (BlockPtr& block = blocks_[index]; MarkForEncoding(block)) full.push_back(block);
     }
     if (checked && !bytes.empty()) {
       plain_bytes_ = std::max(plain_bytes_, at + bytes.size());
@@ -122,7 +141,9 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
     }
   }
   store_.budget().Release(reserved_bytes);
-  for (BlockPtr& block : full) SubmitEncoding(std::move(block));
+  if (!full.empty() && whole_bytes == 0) level = store_.WriteLevel(full.size() * block_bytes_);
+  for (BlockPtr& block : full) SubmitEncoding(std::move(block), level);
+  if (has_packed) AppendReady();
   RelieveEarly();
   if (!checked) return Fail(checked.error());
   return at;
@@ -174,7 +195,8 @@ void ContentImpl::RememberEnd(const DirtyBlock& appended) {
   }
 }
 
-Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte> bytes) {
+Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte> bytes,
+                                WriteSource source) {
   const uint64_t known_bytes = CountKnownBytes(plain_offset, bytes);
   if (known_bytes > 0) {
     MutexLock lock(mutex_);
@@ -184,20 +206,21 @@ Result<void> ContentImpl::Write(uint64_t plain_offset, std::span<const std::byte
     }
   }
   if (bytes.empty()) return {};
-  Result<uint64_t> at = WriteIfItFits(plain_offset, bytes);
+  Result<uint64_t> at = WriteIfItFits(plain_offset, bytes, source);
   if (!at) return Fail(at.error());
   return {};
 }
 
 Result<uint64_t> ContentImpl::WriteAtEnd(std::span<const std::byte> bytes) {
-  return WriteIfItFits(std::nullopt, bytes);
+  return WriteIfItFits(std::nullopt, bytes, WriteSource::kProgram);
 }
 
 Result<uint64_t> ContentImpl::WriteIfItFits(std::optional<uint64_t> plain_offset,
-                                            std::span<const std::byte> bytes) {
+                                            std::span<const std::byte> bytes,
+                                            WriteSource source) {
   const Result<SpaceGate::Pass> pass = store_.space().Enter(bytes.size() + 2 * block_bytes_);
   if (!pass) return Fail(pass.error());
-  return WriteImpl(plain_offset, bytes);
+  return WriteImpl(plain_offset, bytes, source);
 }
 
 // Waits until no block is on its way anywhere and nobody writes to the base.

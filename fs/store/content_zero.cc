@@ -105,7 +105,7 @@ Result<void> ContentImpl::Zero(uint64_t plain_begin, uint64_t plain_end, bool ma
     }
   }
   store_.budget().Release(reserved_bytes);
-  for (BlockPtr& block : full) SubmitEncoding(std::move(block));
+  for (BlockPtr& block : full) SubmitEncoding(std::move(block), store_.level());
   return done;
 }
 

@@ -1,6 +1,7 @@
 // A block whose plain bytes are newer than the base's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -33,6 +34,8 @@ struct SpilledPiece {
 //
 //   kDirty -> kEncoding -> kEncoded -> kAppending -> (in the base, gone)
 //   kDirty or kEncoded -> kSpilling -> kLogged -> kAppending
+//
+// A block that came whole may begin as kEncoded, without plain bytes (packed).
 struct DirtyBlock {
   enum class State {
     kDirty,      // takes writes
@@ -48,12 +51,27 @@ struct DirtyBlock {
         data(new std::byte[block_bytes]),
         budget(block_budget),
         charged_bytes(block_bytes) {}
+  // A block of which `members` hold all bytes, and nothing else does.
+  DirtyBlock(uint64_t block_index, uint64_t block_bytes,
+             std::shared_ptr<const EncodedBlock> members, DirtyBudget& block_budget)
+      : index(block_index),
+        state(State::kEncoded),
+        was_submitted(true),
+        encode_end(static_cast<uint32_t>(block_bytes)),
+        encoded(std::move(members)),
+        budget(block_budget),
+        charged_bytes(std::min<uint64_t>(encoded->bytes.size(), block_bytes)) {
+    valid.Add(0, encode_end);
+  }
   ~DirtyBlock() { FreeData(); }
   DirtyBlock(const DirtyBlock&) = delete;
   DirtyBlock& operator=(const DirtyBlock&) = delete;
 
   // Takes writes: neither on its way anywhere nor part of a checkpoint.
   bool IsMutable() const { return state == State::kDirty && !is_frozen; }
+
+  // Its bytes are in memory as members only.
+  bool IsPacked() const { return !data && encoded && !encoded->bytes.empty(); }
 
   // Size of its members. REQUIRES: kEncoded, or kLogged as members.
   size_t MemberBytes() const { return log ? log_place.byte_count : encoded->bytes.size(); }
@@ -83,7 +101,7 @@ struct DirtyBlock {
   State state = State::kDirty;
   bool is_frozen = false;      // a checkpoint reads it: later writes go on top
   bool was_submitted = false;  // compressed once already: not again by itself
-  std::unique_ptr<std::byte[]> data;  // block size; null once logged
+  std::unique_ptr<std::byte[]> data;  // block size; null when packed, and once logged
   ExtentSet valid;                    // bytes of `data` that count
   std::shared_ptr<DirtyBlock> beneath;  // what the other bytes are; null: the base
   uint32_t encode_begin = 0;

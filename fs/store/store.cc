@@ -44,6 +44,10 @@ bool IsBlockSize(uint64_t bytes) {
           bytes <= kMaxLargeBlockBytes);
 }
 
+unsigned WorkerCount(const StoreOptions& options) {
+  return options.thread_count ? options.thread_count : UsableCores();
+}
+
 }  // namespace
 
 Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
@@ -53,7 +57,8 @@ Store::Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd)
       cache_(options.cache_bytes),
       budget_(options.dirty_bytes),
       space_(budget_, [this] { return FreeBytes(); }, [this] { return relief_.Relieve(); }),
-      pool_(options.thread_count ? options.thread_count : UsableCores()) {
+      write_effort_(WorkerCount(options)),
+      pool_(WorkerCount(options)) {
   budget_.SetRelief([this] { return relief_.Relieve(); });
 }
 

@@ -20,6 +20,7 @@
 #include "fs/store/space_gate.h"
 #include "fs/store/sync_marker.h"
 #include "fs/store/tail_doubts.h"
+#include "fs/store/write_effort.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/unique_fd.h"
 
@@ -49,9 +50,13 @@ inline constexpr uint64_t kLogShareOfBase = 8;  // an eighth: what a checkpoint 
 // A log of that many times as much lets nobody go on before a checkpoint is done.
 inline constexpr uint64_t kLogLimitFactor = 4;
 
+// The default: blocks that a writer brings are compressed at kDefaultLevel while the
+// workers keep up, at kLevelFast when they would not; all else at kDefaultLevel.
+inline constexpr int kLevelAuto = -1;
+
 struct StoreOptions {
   bool read_only = false;
-  int level = kDefaultLevel;              // kLevelFast or 1..kMaxLevel
+  int level = kLevelAuto;                 // that, kLevelFast or 1..kMaxLevel
   uint64_t block_bytes = 0;               // 0: as the store was made, 64 KiB for a new one
   unsigned thread_count = 0;              // workers; 0: one for each usable core
   uint64_t cache_bytes = kDefaultCacheBytes;
@@ -86,7 +91,17 @@ class Store {
   // -1 when there is none: a read-only store that was never written to.
   int log_dir_fd() const { return log_dir_fd_.get(); }
   bool read_only() const { return options_.read_only; }
-  int level() const { return options_.level; }
+  // The level for what nobody waits for, and for what is less than a block.
+  int level() const { return is_level_auto() ? kDefaultLevel : options_.level; }
+  // That for blocks that a writer just brought, `byte_count` plain bytes in all.
+  int WriteLevel(uint64_t byte_count) {
+    if (!is_level_auto()) return options_.level;
+    return write_effort_.IsPressed(byte_count) ? kLevelFast : kDefaultLevel;
+  }
+  // That for blocks which must leave memory before a writer can go on.
+  int spill_level() const { return is_level_auto() ? kLevelFast : options_.level; }
+  // Null unless the level depends on it.
+  WriteEffort* write_effort() { return is_level_auto() ? &write_effort_ : nullptr; }
   uint64_t log_bytes() const { return options_.log_bytes; }
   Profile profile() const { return profile_; }
   uint64_t block_bytes() const { return block_bytes_; }
@@ -137,6 +152,7 @@ class Store {
 
  private:
   Store(const StoreOptions& options, FileOps& ops, UniqueFd root_fd);
+  bool is_level_auto() const { return options_.level == kLevelAuto; }
   tl::expected<void, StoreError> OpenPrivate(const std::string& path);
   void OpenIndexes();
   tl::expected<void, StoreError> TakeLock(const std::string& path);
@@ -167,6 +183,7 @@ class Store {
   DirtyBudget budget_;
   ReliefList relief_;
   SpaceGate space_;
+  WriteEffort write_effort_;
   LogTable logs_;
   TailDoubts tail_doubts_;
   std::unique_ptr<ForeignIndexes> foreign_indexes_;  // set by Open

@@ -113,6 +113,7 @@ class Inode {
   bool is_detached_ = false;         // its key leads to it no longer
   bool was_unlinked_ = false;        // its last name was removed through the mount
   bool is_open_ = false;             // has an OpenFile
+  bool was_opened_ = false;          // has had one, of which the kernel knows
   bool is_changed_outside_ = false;  // its base differs from stamp_, not by us
   bool has_stamp_ = false;
   uint32_t own_change_count_ = 0;  // counts when one begins and when it ends
@@ -120,7 +121,6 @@ class Inode {
   uint32_t rekey_count_ = 0;
   BaseKey key_;
   uint64_t lookup_count_ = 0;   // what the kernel will forget
-  int64_t looked_up_ns_ = 0;    // when it was told last
   std::vector<Alias> aliases_;  // newest last
   std::shared_ptr<const UniqueFd> pin_;  // O_PATH, when the last name goes
   uint64_t plain_bytes_ = 0;    // as of stamp_

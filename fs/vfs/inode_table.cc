@@ -107,7 +107,6 @@ InodeRef InodeTable::EnterInode(Inode* inode, const BaseKey& key, const InodeRef
   if (inode == nullptr) inode = Make(key);
   InodeRef result = RefTo(inode);
   ++inode->lookup_count_;
-  inode->looked_up_ns_ = Nanoseconds(FileClockNow());
   AddAlias(inode, parent.get(), store_name, garbage);
   return result;
 }
@@ -137,13 +136,6 @@ bool InodeTable::ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base)
   return true;
 }
 
-bool InodeTable::WasJustLookedUp(const InodeRef& inode) {
-  constexpr int64_t kMoment = 20'000'000;  // ns; a lookup and the open that follows it
-  const int64_t now = Nanoseconds(FileClockNow());
-  const MutexLock lock(mutex_);
-  return now - inode->looked_up_ns_ < kMoment;
-}
-
 bool InodeTable::IsOpen(const InodeRef& inode) {
   const MutexLock lock(mutex_);
   return inode->is_open_;
@@ -152,6 +144,24 @@ bool InodeTable::IsOpen(const InodeRef& inode) {
 void InodeTable::Displace(const InodeRef& inode) {
   const MutexLock lock(mutex_);
   Detach(inode.get());
+}
+
+void InodeTable::DisplaceAtOpen(const InodeRef& inode) {
+  const int64_t now = Nanoseconds(FileClockNow());
+  const MutexLock lock(mutex_);
+  displaced_at_open_[displaced_count_++ % displaced_at_open_.size()] = {inode->key_, now};
+  Detach(inode.get());
+}
+
+bool InodeTable::IsOpenedAgain(const InodeRef& inode) {
+  constexpr int64_t kMoment = 1'000'000'000;  // ns; a lookup and the open that follows it
+  const int64_t now = Nanoseconds(FileClockNow());
+  const MutexLock lock(mutex_);
+  if (inode->was_opened_) return false;
+  return std::any_of(displaced_at_open_.begin(), displaced_at_open_.end(),
+                     [&](const Displaced& each) {
+                       return each.key == inode->key_ && now - each.time_ns < kMoment;
+                     });
 }
 
 InodeRef InodeTable::Find(const InodeRef& parent, std::string_view store_name,

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,13 +68,16 @@ class InodeTable {
   // our own can have been the reason, the inode makes way for a new one: the
   // kernel would keep its old size and pages. True when it did.
   bool ResolveDoubt(const ChangeDoubt& doubt, const struct stat& base) EXCLUDES(mutex_);
-  // Whether the kernel has looked the inode up within the last moments.
-  bool WasJustLookedUp(const InodeRef& inode) EXCLUDES(mutex_);
   // Whether an open file stands for the inode, or is about to.
   bool IsOpen(const InodeRef& inode) EXCLUDES(mutex_);
   // The inode makes way for a new one, in any case: what the kernel knows of it
   // is wrong. Who has it open keeps it.
   void Displace(const InodeRef& inode) EXCLUDES(mutex_);
+  // The same for an open(2) that is answered with ESTALE: the kernel looks the name up
+  // once more and opens what it finds (path_openat with LOOKUP_REVAL), once.
+  void DisplaceAtOpen(const InodeRef& inode) EXCLUDES(mutex_);
+  // Whether the first open of `inode` is that second try, as far as can be told.
+  bool IsOpenedAgain(const InodeRef& inode) EXCLUDES(mutex_);
   // The known inode of that entry, or null.
   InodeRef Find(const InodeRef& parent, std::string_view store_name, const struct stat& base,
                 Form form) EXCLUDES(mutex_);
@@ -169,6 +173,10 @@ class InodeTable {
     Inode* parent;
     std::string store_name;
   };
+  struct Displaced {
+    BaseKey key;
+    int64_t time_ns;
+  };
   using Garbage = std::vector<std::unique_ptr<Inode>>;
 
   void Release(Inode* inode) EXCLUDES(mutex_);
@@ -199,6 +207,9 @@ class InodeTable {
   // st_ino values shown for inodes whose base has another one by now.
   std::unordered_multiset<uint64_t> borrowed_inos_ GUARDED_BY(mutex_);
   std::vector<Replacement> replacements_ GUARDED_BY(mutex_);  // nearly always empty
+  // The last ones, in a ring: at most as many second tries are under way at once.
+  std::array<Displaced, 64> displaced_at_open_ GUARDED_BY(mutex_) = {};
+  size_t displaced_count_ GUARDED_BY(mutex_) = 0;
   NodeId next_id_ GUARDED_BY(mutex_) = kRootNodeId + 1;
   size_t pin_count_ GUARDED_BY(mutex_) = 0;
 };

@@ -148,6 +148,7 @@ bool InodeTable::SetOpen(const InodeRef& inode) {
 void InodeTable::SetClosed(const InodeRef& inode, const struct stat& base, uint64_t plain_bytes) {
   const MutexLock lock(mutex_);
   inode->is_open_ = false;
+  inode->was_opened_ = true;
   ++inode->own_change_count_;
   inode->is_changed_outside_ = false;
   inode->has_stamp_ = true;
@@ -163,6 +164,7 @@ void InodeTable::SetNotOpened(const InodeRef& inode) {
 void InodeTable::SetClosedInDoubt(const InodeRef& inode) {
   const MutexLock lock(mutex_);
   inode->is_open_ = false;
+  inode->was_opened_ = true;
   ++inode->own_change_count_;
   inode->is_changed_outside_ = true;
 }

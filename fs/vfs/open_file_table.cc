@@ -118,18 +118,18 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool w
   if (!fd) return Fail(fd.error());
   auto opened = OpenBaseWith(file, std::move(*fd), is_writable, false);
   if (!opened || opened->keeps_pages || !MustBeLookedUp(file, wants_write)) return opened;
-  names_.inodes().Displace(file.inode_);
+  names_.inodes().DisplaceAtOpen(file.inode_);
   return Fail(ESTALE);
 }
 
 // Of a file that was changed behind the mount the kernel would keep the size, and
 // writes would go to the old end: it looks the name up once more, and finds a new
-// inode. Who only reads gets the size of a moment ago, or he would look it up for ever
-// while somebody else appends to it.
+// inode. Who only reads and looked it up just for that gets the size of a moment ago, or
+// he could not open what somebody else appends to all the time.
 bool OpenFileTable::MustBeLookedUp(const OpenFile& file, bool wants_write) {
   const bool is_open_already = file.content() || file.raw_fd();
   if (!writeback_ || is_open_already) return false;
-  return wants_write || !names_.inodes().WasJustLookedUp(file.inode_);
+  return wants_write || !names_.inodes().IsOpenedAgain(file.inode_);
 }
 
 Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, UniqueFd fd,

@@ -71,7 +71,8 @@ Result<void> Vfs::Write(const Caller* caller, FileHandle& handle, uint64_t plain
       const auto written = content->WriteAtEnd(bytes);
       if (!written) return Fail(written.error());
     } else {
-      GZIPFS_TRY(content->Write(plain_offset, bytes));
+      GZIPFS_TRY(content->Write(plain_offset, bytes, caller == nullptr ? WriteSource::kKernel
+                                                                       : WriteSource::kProgram));
     }
   } else if (caller == nullptr) {
     const int fd = handle.file->raw_fd()->get();

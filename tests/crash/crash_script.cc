@@ -177,7 +177,7 @@ void Script::Write(uint64_t plain_offset, const Buffer& bytes) {
   plain.resize(std::max<uint64_t>(plain.size(), plain_offset + bytes.size()));
   std::copy(bytes.begin(), bytes.end(), plain.begin() + static_cast<ptrdiff_t>(plain_offset));
   history_.Add(std::move(plain), !is_logged_, disk_.op_count());
-  if (!content_ || !Did(content_->Write(plain_offset, bytes))) history_.Blur();
+  if (!content_ || !Did(content_->Write(plain_offset, bytes, source))) history_.Blur();
 }
 
 void Script::Truncate(uint64_t plain_bytes) {

@@ -135,6 +135,7 @@ class Script {
   const std::vector<std::string>& names() const { return names_; }
 
   bool may_fail = false;
+  WriteSource source = WriteSource::kProgram;  // of the writes
 
  private:
   bool Did(const Result<void>& done);

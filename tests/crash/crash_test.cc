@@ -157,6 +157,27 @@ TEST(Crash, ZeroedRanges) {
   CrashEverywhere(script);
 }
 
+// Blocks that are in memory as members only are appended, logged, zeroed and cut.
+TEST(Crash, BlocksThatTheKernelBringsWhole) {
+  StoreOptions options = Options();
+  options.level = kLevelFast;
+  Script script(options);
+  script.source = WriteSource::kKernel;
+  script.Make(TextLike(kBlock));
+  script.Begin();
+  script.Append(TextLike(kBlock, 1));
+  script.Sync();
+  script.Write(3 * kBlock, TextLike(4 * kBlock, 2));  // wait behind a hole
+  script.Write(100, FromText("overwritten"));
+  script.Sync();
+  script.Zero(4 * kBlock, 5 * kBlock + 10);
+  script.Truncate(6 * kBlock + 777);
+  script.Sync();
+  script.Truncate(7 * kBlock);
+  script.Settle();
+  CrashEverywhere(script);
+}
+
 TEST(Crash, CopiedMembers) {
   Script script(Options());
   script.Make(TextLike(4 * kBlock));

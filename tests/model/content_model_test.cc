@@ -107,7 +107,8 @@ class ContentModel : public ::testing::TestWithParam<Setup> {
     const std::string bytes = SomeBytes(SomeLength());
     if (model_.size() < at + bytes.size()) model_.resize(at + bytes.size());
     model_.replace(at, bytes.size(), bytes);
-    auto done = content_->Write(at, std::as_bytes(std::span(bytes)));
+    const auto source = Below(2) == 0 ? WriteSource::kProgram : WriteSource::kKernel;
+    auto done = content_->Write(at, std::as_bytes(std::span(bytes)), source);
     ASSERT_TRUE(done) << done.error().message();
   }
   void Append() {

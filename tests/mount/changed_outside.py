@@ -166,6 +166,15 @@ def closed(other_gz):
     is_gone("closed")
 
 
+def quick(_):
+    """Changed again and again, each time a moment after it was looked at and opened."""
+    os.close(make("quick", OLD[:BLOCK]))
+    for size in range(50, 0, -1):
+        with open(in_store("quick"), "wb") as base:
+            base.write(gzip.compress(NEW[:size]))
+        is_now("quick", NEW[:size])
+
+
 def unlooked(_):
     """Changed while it is open, and closed before anybody looks at it again."""
     for plain in (NEW, NEW[:-5]):  # of the same size, and of another
@@ -243,8 +252,8 @@ def main():
     other_gz = os.path.join(STORE, "..", "other.gz")
     with open(other_gz, "wb") as file:
         file.write(gzip.compress(NEW))
-    for case in (appended, rewritten, cut, edited, replaced, deleted, closed, unlooked, at_once,
-                 linked, removed_here):
+    for case in (appended, rewritten, cut, edited, replaced, deleted, closed, quick, unlooked,
+                 at_once, linked, removed_here):
         case(other_gz)
         os.pwrite(other, case.__name__.encode(), 7 * BLOCK)
         os.fsync(other)

@@ -46,8 +46,8 @@ block=65536
 good_size=$(stat -c %s good.gz)
 first_tail=$("$GZIPFS" ls good.gz | awk '$6 == "tail" { print $2; exit }')
 
-# A store with damage of every kind.
-mount_store
+# A store with damage of every kind; compressed as pack does it, so that offsets are the same.
+mount_store -o level=6
 cp text "$plain/torn" && cp text "$plain/tail" && cp text "$plain/data"
 cp text "$plain/header" && cp text "$plain/isize" && cp text "$plain/whole"
 cp text "$plain/lost" && cp text "$plain/garbage" && cp text "$plain/both"

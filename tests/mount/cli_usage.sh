@@ -39,7 +39,7 @@ expect 1 "gzipfs mount: MOUNTPOINT is required*" "$GZIPFS" mount store
 expect 1 "gzipfs mount: *one argument too many: extra*" "$GZIPFS" store plain extra
 expect 1 "gzipfs mount: unknown option 'frob'*" "$GZIPFS" store plain -o rw,frob
 expect 1 "gzipfs mount: unknown option 'frob='*" "$GZIPFS" mount store plain -o frob=1
-expect 1 "gzipfs mount: option level= takes fast or 1 to 12, not '0'*" \
+expect 1 "gzipfs mount: option level= takes auto, fast or 1 to 12, not '0'*" \
   "$GZIPFS" store plain -o ro -o level=0
 expect 1 "gzipfs mount: option 'cache' needs a value: cache=VALUE*" "$GZIPFS" -o cache store plain
 expect 1 "gzipfs mount: option dirty= takes a size*not '1'*" "$GZIPFS" -odirty=1 store plain

@@ -124,7 +124,9 @@ class Side:
 
     def do(self, who, call, *arguments, watch=(), atime=False):
         """Makes `who` do `call` and notes the answer and what became of the watched files."""
-        before = {name: self.lstat(name) for name in watch}
+        # A file may come from a name that is not watched.
+        named = {name for name in arguments if isinstance(name, str) and name} if watch else ()
+        before = {name: self.lstat(name) for name in {*watch, *named}}
         began = self.wait_for_clock(before.values()) if watch else None
         answer = self.actor(who).call(call, *map(self.fill, arguments))
         known = {each.st_ino: each for each in before.values() if not isinstance(each, str)}

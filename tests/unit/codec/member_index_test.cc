@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/unit/codec/stored_file.h"
+#include "tests/unit/rounds.h"
 
 namespace gzipfs {
 namespace {
@@ -269,7 +270,7 @@ TEST(MemberIndex, FileTellsTheSameGroupsInProfileLarge) {
 }
 
 TEST(MemberIndex, ChainOfTailsStaysShortOverThousandsOfAppends) {
-  GrowAtRandom(1, Profile::kBgzf, {.appends = 4000, .max_members = 3});
+  GrowAtRandom(1, Profile::kBgzf, {.appends = test::Rounds(4000), .max_members = 3});
 }
 
 // An entry is 28 bytes for 32 blocks of 64 KiB.

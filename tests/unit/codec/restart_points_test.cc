@@ -6,6 +6,7 @@
 
 #include "codec/member_scanner.h"
 #include "tests/unit/codec/test_data.h"
+#include "tests/unit/rounds.h"
 
 namespace gzipfs {
 namespace {
@@ -169,7 +170,7 @@ TEST(RestartPointsOf, AnIndexThatLiesAreRefused) {
   ASSERT_TRUE(restarts && !restarts->points.empty());
   const uint64_t piece = restarts->points[0].plain_offset / restarts->piece_bytes + 1;
   std::mt19937 random(11);
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < test::Rounds(3000); ++round) {
     RestartPoint point = restarts->points[0];
     switch (random() % 5) {
       case 0: point.place.bit = random() % (file.size() * 8); break;

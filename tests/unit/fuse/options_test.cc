@@ -37,6 +37,12 @@ TEST(Options, OwnOptionsAreSet) {
   EXPECT_TRUE(options.kernel_options.empty());
 }
 
+TEST(Options, LevelIsAutoUnlessOneIsNamed) {
+  EXPECT_EQ(Applied("").store.level, kLevelAuto);
+  EXPECT_EQ(Applied("level=3,level=auto").store.level, kLevelAuto);
+  EXPECT_EQ(Applied("level=6").store.level, 6);
+}
+
 TEST(Options, LastOneCounts) {
   const MountOptions options = Applied("ro,level=1,nowriteback,rw,level=9,writeback");
   EXPECT_FALSE(options.store.read_only);
@@ -60,7 +66,7 @@ TEST(Options, WrongOnesAreNamed) {
   EXPECT_EQ(Refused("rw,frobnicate"), "unknown option 'frobnicate'");
   EXPECT_EQ(Refused("frob=1"), "unknown option 'frob='");
   EXPECT_EQ(Refused("level"), "option 'level' needs a value: level=VALUE");
-  EXPECT_EQ(Refused("level=13"), "option level= takes fast or 1 to 12, not '13'");
+  EXPECT_EQ(Refused("level=13"), "option level= takes auto, fast or 1 to 12, not '13'");
   EXPECT_NE(Refused("block_size=100K").find("block_size= takes 64K"), std::string::npos);
   EXPECT_EQ(Refused("threads=0"), "option threads= takes 1 to 1024, not '0'");
   EXPECT_EQ(Refused("cache=lots"), "option cache= takes a size such as 64M, not 'lots'");

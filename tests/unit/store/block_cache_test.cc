@@ -91,6 +91,83 @@ TEST(BlockCache, EvictedBlockLivesOnForItsReader) {
   EXPECT_EQ((*block)[kKiB - 1], std::byte{9});
 }
 
+// Blocks used now and then survive blocks that are used once, however many, and often
+// within a short time.
+TEST(BlockCache, ScanLeavesWhatIsUsedAgain) {
+  constexpr uint64_t kShards = 16;
+  BlockCache cache(kShards * 32 * kKiB);
+  const auto use = [&cache](uint64_t offset) {
+    if (cache.Get(1, offset)) return true;
+    cache.Put(1, offset, Block(kKiB));
+    return false;
+  };
+  uint64_t scanned = 1000;
+  const auto scan = [&](uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i, ++scanned) {
+      for (int part = 0; part < 16; ++part) use(scanned);
+    }
+  };
+  for (int round = 0; round < 3; ++round) {
+    for (uint64_t offset = 0; offset < 100; ++offset) use(offset);
+    scan(10 * kShards);
+  }
+  scan(10000);
+  uint64_t kept = 0;
+  for (uint64_t offset = 0; offset < 100; ++offset) kept += use(offset) ? 1 : 0;
+  EXPECT_EQ(kept, 100u);
+  EXPECT_EQ(cache.Get(1, 1000), nullptr);
+}
+
+// What was used often, and is not any more, makes room.
+TEST(BlockCache, WhatIsKeptGoesInTheEnd) {
+  BlockCache cache(16 * 32 * kKiB);
+  for (uint64_t set = 0; set < 10; ++set) {
+    for (int round = 0; round < 4; ++round) {
+      for (uint64_t i = 0; i < 300; ++i) {
+        const uint64_t offset = set * 1000 + i;
+        if (!cache.Get(1, offset)) cache.Put(1, offset, Block(kKiB));
+      }
+    }
+  }
+  EXPECT_EQ(cache.Get(1, 0), nullptr);
+  uint64_t found = 0;
+  for (uint64_t i = 0; i < 300; ++i) found += cache.Get(1, 9000 + i) ? 1 : 0;
+  EXPECT_GT(found, 200u);
+}
+
+TEST(BlockCache, BlockThatManyWantIsMadeOnce) {
+  BlockCache cache(kMiB);
+  std::atomic<int> made_count{0};
+  std::vector<std::jthread> threads;
+  for (int thread = 0; thread < 8; ++thread) {
+    threads.emplace_back([&] {
+      for (uint64_t offset = 0; offset < 200; ++offset) {
+        std::unique_ptr<BlockCache::Claim> claim;
+        if (!cache.GetOrClaim(1, offset, claim)) {
+          ASSERT_NE(claim, nullptr);
+          ++made_count;
+          cache.Put(1, offset, Block(100));
+        }
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(made_count, 200);
+}
+
+// Who cannot make it leaves it to the next one.
+TEST(BlockCache, ClaimThatComesToNothingIsAnothers) {
+  BlockCache cache(kMiB);
+  std::unique_ptr<BlockCache::Claim> claim;
+  ASSERT_EQ(cache.GetOrClaim(1, 0, claim), nullptr);
+  std::jthread other([&cache] {
+    std::unique_ptr<BlockCache::Claim> next;
+    EXPECT_EQ(cache.GetOrClaim(1, 0, next), nullptr);
+    EXPECT_NE(next, nullptr);
+  });
+  claim.reset();
+}
+
 TEST(BlockCache, ThreadsMayShareIt) {
   BlockCache cache(256 * kKiB);
   std::vector<std::jthread> threads;

@@ -5,6 +5,7 @@
 
 #include "codec/member_search.h"
 #include "fs/store/repair.h"
+#include "tests/unit/rounds.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace gzipfs {
@@ -64,7 +65,7 @@ TEST_F(RepairRandom, NoReadableMemberIsLost) {
   test::FaultOps ops;  // which do not sync
   const UniqueFd dir(::open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   size_t repaired_count = 0;
-  for (int round = 0; round < 400 && !HasFailure(); ++round) {
+  for (int round = 0; round < test::Rounds(400) && !HasFailure(); ++round) {
     SCOPED_TRACE(testing::Message() << "round " << round);
     Buffer file = MakeFile();
     for (uint64_t i = 0; i <= Below(3); ++i) Damage(file);
@@ -103,7 +104,7 @@ TEST_F(RepairRandom, NoReadableMemberIsLost) {
     ASSERT_EQ(again->kind, RepairResult::Kind::kNothing)
         << result->what << ", then " << again->what;
   }
-  EXPECT_GT(repaired_count, 50u);
+  EXPECT_GT(repaired_count, static_cast<size_t>(test::Rounds(50)));
 }
 
 }  // namespace

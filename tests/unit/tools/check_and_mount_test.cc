@@ -7,6 +7,7 @@
 #include <random>
 #include <regex>
 
+#include "tests/unit/rounds.h"
 #include "tests/unit/store/store_fixture.h"
 #include "tools/verify_file.h"
 
@@ -73,7 +74,7 @@ TEST_F(CheckAndMount, AgreeOnWhatIsLost) {
   const Buffer plain = test::TextLike(80 * 1024);
   const Buffer good = Pack(plain);
   const size_t members_end = ReadTailSummary(SpanSource(good), good.size()).value()->tail_offset;
-  for (int round = 0; round < 150 && !HasFailure(); ++round) {
+  for (int round = 0; round < test::Rounds(150) && !HasFailure(); ++round) {
     Buffer file = good;
     std::string damage = "bits";
     const uint64_t damage_count = round % 2 == 0 ? 1 : 2 + random() % 3;

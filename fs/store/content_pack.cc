@@ -1,0 +1,43 @@
+// Whole blocks that come in one request of the kernel's writeback cache are compressed by
+// the thread that serves the request, from where the request's bytes are: no copy, no
+// hand-off, and as many at a time as there are requests under way. They become part of the
+// file as members only (a packed block).
+#include "fs/store/content_impl.h"
+
+namespace gzipfs {
+
+// Compresses every block that lies wholly in [plain_offset, plain_offset + bytes.size()).
+ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
+                                                       std::span<const std::byte> bytes,
+                                                       int level) {
+  PackedBlocks packed;
+  store_.budget().BeginProgress();
+  const uint64_t end = RoundDown(plain_offset + bytes.size(), block_bytes_);
+  for (uint64_t at = RoundUp(plain_offset, block_bytes_); at < end; at += block_bytes_) {
+    const auto plain = bytes.subspan(at - plain_offset, block_bytes_);
+    packed.emplace(at / block_bytes_,
+                   std::make_shared<EncodedBlock>(EncodeBlock(profile_, level, plain)));
+  }
+  store_.budget().EndProgress();
+  return packed;
+}
+
+// Makes the packed block at `block_index` part of the file. False if there is none, or
+// if it would be in the way of something: what is there already takes the bytes then.
+bool ContentImpl::TakePacked(uint64_t block_index, PackedBlocks& packed,
+                             uint64_t& reserved_bytes) {
+  const auto found = packed.find(block_index);
+  if (found == packed.end()) return false;
+  const bool is_free = mode_ == Mode::kAppend && BlockStart(block_index) >= base_plain_ &&
+                       base_->is_conforming() && !has_redo_ && !blocks_.contains(block_index);
+  if (!is_free) return false;
+  auto block = std::make_shared<DirtyBlock>(block_index, block_bytes_, std::move(found->second),
+                                            store_.budget());
+  // What it does not need of the whole block that was reserved for it goes back.
+  reserved_bytes -= block->charged_bytes;
+  blocks_.emplace(block_index, std::move(block));
+  packed.erase(found);
+  return true;
+}
+
+}  // namespace gzipfs

@@ -1,0 +1,152 @@
+"""Small pieces of a large file: random reads, durable writes, many writers."""
+
+import os
+import shutil
+
+from bench_frame import Workload, output_of
+from bench_mounts import MIB, Btrfs, Gzipfs, Passthrough, Plain
+from bench_stream import CHUNK, PASSTHROUGH
+
+
+class RandomRead(Workload):
+    """random-read: 4 KiB anywhere in a file that no cache holds, after a fresh mount."""
+    name = "random-read"
+    COUNT = 4000
+
+    def prepare(self):
+        with Gzipfs(self.bench, self.name, self.bench.ram) as ours:
+            shutil.copyfile(self.bench.input(), os.path.join(ours.path, "data"))
+
+    def read_cold(self, side, seed):
+        with side as mounted:
+            seconds = output_of(self.bench.tool("io_bench"), "random-read",
+                                os.path.join(mounted.path, "data"), str(self.COUNT), str(seed))
+            return self.COUNT / seconds[0]
+
+    def read_btrfs(self, seed):
+        side = Btrfs(self.bench.ram, "zlib")
+        with side as mounted:
+            if not os.path.exists(os.path.join(mounted.path, "data")):
+                shutil.copyfile(self.bench.input(), os.path.join(mounted.path, "data"))
+                mounted.sync()
+        return self.read_cold(side, seed)
+
+    def round(self, number):
+        self.samples.add("ours", self.read_cold(
+            Gzipfs(self.bench, self.name, self.bench.ram), number))
+        self.try_side("btrfs", lambda: self.read_btrfs(number))
+
+    def clean_up(self):
+        for name in ("btrfs.image", "store"):
+            path = os.path.join(self.bench.ram, name)
+            shutil.rmtree(path) if os.path.isdir(path) else remove(path)
+
+    def rows(self):
+        return [self.samples.row("cold random reads of 4 KiB", "1/s", "ours", "btrfs",
+                                 "btrfs compress=zlib", at_least=2)]
+
+
+def remove(path):
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+class Durable(Workload):
+    """durable: 4 KiB anywhere and fsync; 200 bytes at the end and fsync."""
+    name = "durable"
+    SECONDS = 3
+
+    def prepare(self):
+        self.directory = os.path.join(self.bench.ram, "durable")
+        os.makedirs(self.directory)
+        with Gzipfs(self.bench, self.name, self.directory) as ours:
+            shutil.copyfile(self.bench.input(), os.path.join(ours.path, "data"))
+        with Passthrough(self.bench, self.directory) as theirs:
+            shutil.copyfile(self.bench.input(), os.path.join(theirs.path, "data"))
+
+    def measure(self, side, what, name, seed):
+        return output_of(self.bench.tool("durable_bench"), what, os.path.join(side.path, name),
+                         str(self.SECONDS), str(seed))[0]
+
+    def round(self, number):
+        for what, name in (("overwrite", "data"), ("append", "lines")):
+            with Passthrough(self.bench, self.directory) as theirs:
+                self.samples.add(what + " theirs", self.measure(theirs, what, name, number))
+            with Gzipfs(self.bench, self.name, self.directory) as ours:
+                self.samples.add(what, self.measure(ours, what, name, number))
+                ours.sync()
+
+    def clean_up(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def rows(self):
+        row = self.samples.row
+        return [row("overwrite 4 KiB anywhere, fsync", "1/s", "overwrite", "overwrite theirs",
+                    PASSTHROUGH, at_least=0.5),
+                row("append 200 bytes, fsync", "1/s", "append", "append theirs", PASSTHROUGH,
+                    at_least=0.5)]
+
+
+class Download(Workload):
+    """download: 16 processes write ranges of one preallocated file, 1 KiB at a time."""
+    name = "download"
+    PROCESSES = 16
+    BYTES = 1024 * MIB
+
+    def measure(self, side):
+        path = os.path.join(side.path, "download")
+        seconds = output_of(self.bench.tool("io_bench"), "download", path, self.bench.input(),
+                            str(self.BYTES), str(self.PROCESSES))[0]
+        return self.BYTES / MIB / seconds
+
+    def round(self, number):
+        directory = os.path.join(self.bench.ram, "download")
+        os.makedirs(directory)
+        try:
+            with Plain(directory) as theirs:
+                self.samples.add("plain", self.measure(theirs))
+                os.unlink(os.path.join(theirs.path, "download"))
+            with Gzipfs(self.bench, self.name, directory) as ours:
+                before = ours.written_bytes()
+                self.samples.add("ours", self.measure(ours))
+                ours.sync()
+                written = ours.written_bytes() - before
+            stored = os.path.getsize(os.path.join(directory, "store", "download.gz"))
+            self.samples.add("written", written / stored)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def rows(self):
+        what = f"{self.PROCESSES} processes download one file"
+        return [self.samples.row(what, "MiB/s", "ours", "plain", "a plain directory",
+                                 at_least=0.7),
+                self.samples.row(what + ": written bytes of stored ones", "x", "written",
+                                 at_most=2.2)]
+
+
+class Latency(Workload):
+    """latency: stat of a sparse file of 100 GiB, and its first byte at a random place."""
+    name = "latency"
+    BYTES = 100 << 30
+
+    def prepare(self):
+        self.directory = os.path.join(self.bench.ram, "latency")
+        os.makedirs(self.directory)
+        with Gzipfs(self.bench, self.name, self.directory) as ours:
+            with open(os.path.join(ours.path, "big"), "wb") as big:
+                big.truncate(self.BYTES)
+
+    def round(self, number):
+        tool = self.bench.tool("io_bench")
+        with Gzipfs(self.bench, self.name, self.directory) as ours:
+            big = os.path.join(ours.path, "big")
+            self.samples.add("stat", output_of(tool, "stat", big)[0] * 1e3)
+            offset = (number * 7919 + 1) * CHUNK * 11 % self.BYTES
+            self.samples.add("first", output_of(tool, "first-byte", big, str(offset))[0] * 1e3)
+
+    def clean_up(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def rows(self):
+        return [self.samples.row("stat of a file of 100 GiB", "ms", "stat", at_most=0.1),
+                self.samples.row("open it and read a byte", "ms", "first", at_most=10)]
