@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/copy_plain.h"
 #include "tools/gzip_input.h"
+#include "tools/kept_layout.h"
 #include "tools/messages.h"
 #include "tools/seek.h"
 
@@ -17,7 +18,8 @@ constexpr char kCatName[] = "cat";
 constexpr char kCatExamples[] =
     "OFF and LEN are bytes, with K, M, G and so on for units of 1024. Without LEN\n"
     "(\"OFF:\") the range goes to the end of the file. In files with an index or with\n"
-    "lengths in their members (gzipfs, bgzip) only what the range needs is decoded.\n\n"
+    "lengths in their members (gzipfs, bgzip) only what the range needs is decoded; in\n"
+    "others too if they lie in a store that has kept their index (gzipfs index).\n\n"
     "Examples:\n"
     "  gzipfs cat dump.sql.gz | psql\n"
     "  gzipfs cat dump.sql.gz --range 10G:4K\n"
@@ -43,13 +45,34 @@ std::optional<PlainRange> ParseRange(const std::string& text) {
   return PlainRange{.begin = *begin, .end = *begin + *length};
 }
 
-tl::expected<void, CopyFailure> CopyFile(const GzipInput& input, PlainRange range,
-                                         CodecPool& pool) {
+// Where decoding begins for `range`. What the store has kept of a foreign member is made use
+// of here: `range` then begins behind what was written.
+tl::expected<PlainStream::Start, CopyFailure> FindRange(const std::string& path,
+                                                        const GzipInput& input,
+                                                        PlainRange& range) {
+  const ByteSource& source = input.source();
+  const std::optional<FileLayout> kept = LoadKeptLayout(path, input);
+  const Result<PlainStream::Start> start = FindStart(source, range.begin, kept ? &*kept : nullptr);
+  if (!start) return tl::unexpected(CopyFailure{CopyFailure::Kind::kInput, start.error(), {}});
+  const MemberInfo* member = kept ? ForeignAt(*kept, start->file_offset) : nullptr;
+  const MemberRestarts* restarts = member ? RestartsAt(*kept, start->file_offset) : nullptr;
+  if (restarts == nullptr) return *start;
+  const auto copied = CopyFromRestarts(source, *restarts, start->plain_offset,
+                                       member->file_end(), range, STDOUT_FILENO);
+  if (!copied) return tl::unexpected(copied.error());
+  range.begin = *copied;
+  if (*copied < member->plain_end()) return *start;
+  return PlainStream::Start{member->file_end(), member->plain_end()};
+}
+
+tl::expected<void, CopyFailure> CopyFile(const std::string& path, const GzipInput& input,
+                                         PlainRange range, CodecPool& pool) {
   PlainStream::Start start;
   if (range.begin > 0 && input.is_regular()) {
-    const Result<PlainStream::Start> found = FindStart(input.source(), range.begin);
-    if (!found)
-      return tl::unexpected(CopyFailure{CopyFailure::Kind::kInput, found.error(), {}});
+    const uint64_t begin = range.begin;
+    const auto found = FindRange(path, input, range);
+    if (!found) return tl::unexpected(found.error());
+    if (range.begin > begin && range.begin >= range.end) return {};
     start = *found;
   }
   return CopyPlain(input.source(), pool, start, range, STDOUT_FILENO);
@@ -67,7 +90,7 @@ int RunCat(const CatArguments& arguments, PlainRange range) {
       exit_status = kExitFailure;
       continue;
     }
-    const auto copied = CopyFile(*input, range, pool);
+    const auto copied = CopyFile(path, *input, range, pool);
     if (copied) continue;
     const std::string name = path == "-" ? "standard input" : path;
     Complain(kCatName, DescribeFailure(copied.error(), name, "standard output"));

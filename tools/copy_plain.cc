@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "codec/base/mutex.h"
+#include "codec/codec.h"
 #include "fs/sys/stream.h"
 #include "tools/messages.h"
 
@@ -145,6 +146,36 @@ tl::expected<void, CopyFailure> CopyPlain(const ByteSource& source, CodecPool& p
     if (!written) return tl::unexpected(CopyFailure{Kind::kOutput, written.error(), {}});
     if (is_end || !verdict) return verdict;
   }
+}
+
+tl::expected<uint64_t, CopyFailure> CopyFromRestarts(const ByteSource& source,
+                                                     const MemberRestarts& restarts,
+                                                     uint64_t member_plain_offset,
+                                                     uint64_t file_limit, PlainRange range,
+                                                     int out_fd) {
+  const uint64_t end = std::min(range.end, member_plain_offset + restarts.plain_bytes);
+  if (range.begin < member_plain_offset || range.begin >= end) return range.begin;
+  uint64_t index = (range.begin - member_plain_offset) / restarts.piece_bytes;
+  const uint64_t first = index * restarts.piece_bytes;
+  auto stream = RestartStream::Begin(source, restarts, restarts.PointBefore(first), file_limit);
+  Result<void> decoded = stream ? (*stream)->SkipTo(first) : Fail(stream.error());
+  uint64_t at = range.begin;
+  OutputThread output(out_fd);
+  for (; decoded && at < end; ++index) {
+    std::vector<std::byte> plain(restarts.PieceBytes(index));
+    decoded = (*stream)->Read(plain);
+    if (!decoded || Crc32(0, plain) != restarts.piece_crcs[index]) break;
+    const uint64_t begin = member_plain_offset + index * restarts.piece_bytes;
+    const uint64_t piece_end = begin + plain.size();
+    output.Push(std::move(plain), {at - begin, std::min(end, piece_end) - at});
+    at = std::min(end, piece_end);
+    if (!output.failure()) break;
+  }
+  const Result<void> written = output.Finish();
+  if (!written) return tl::unexpected(CopyFailure{Kind::kOutput, written.error(), {}});
+  const bool is_read = decoded || decoded.error().category() != std::system_category();
+  if (!is_read) return tl::unexpected(CopyFailure{Kind::kInput, decoded.error(), {}});
+  return at;
 }
 
 tl::expected<void, CopyFailure> CopyAsItIs(const ByteSource& source, int out_fd) {

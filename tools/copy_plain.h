@@ -7,6 +7,7 @@
 
 #include "codec/base/byte_source.h"
 #include "codec/codec_pool.h"
+#include "codec/restart_points.h"
 #include "tools/plain_stream.h"
 
 namespace gzipfs {
@@ -42,6 +43,16 @@ struct CopyCounts {
 tl::expected<void, CopyFailure> CopyPlain(const ByteSource& source, CodecPool& pool,
                                           PlainStream::Start start, PlainRange range, int out_fd,
                                           CopyCounts* counts = nullptr);
+
+// Writes what `restarts` can decode of `range`, as far as their CRC32s agree, from the
+// restart point before it on. `member_plain_offset`: of the member they are about, which ends
+// at `file_limit`. The plain offset up to which everything is written: where it is not the
+// member's end or that of the range, decoding the member from its start tells why.
+tl::expected<uint64_t, CopyFailure> CopyFromRestarts(const ByteSource& source,
+                                                     const MemberRestarts& restarts,
+                                                     uint64_t member_plain_offset,
+                                                     uint64_t file_limit, PlainRange range,
+                                                     int out_fd);
 
 // Writes the source's own bytes to `out_fd`.
 tl::expected<void, CopyFailure> CopyAsItIs(const ByteSource& source, int out_fd);

@@ -58,6 +58,9 @@ Result<ExportTreeOptions> OptionsFor(const ExportArguments& arguments, const std
     Result<std::set<std::string>> waiting = WaitingFilesOf(*root);
     if (!waiting) return Fail(waiting.error());
     options.waiting = std::move(*waiting);
+    if (options.waiting.empty()) return options;
+    auto files = WaitingFiles::Open(*root, options.thread_count);
+    if (files) options.waiting_files = std::move(*files);
   }
   return options;
 }
@@ -65,13 +68,14 @@ Result<ExportTreeOptions> OptionsFor(const ExportArguments& arguments, const std
 int ExportToStandardOutput(const std::string& path, const ExportTreeOptions& options) {
   if (options.form == ExportForm::kSingleMember && ::isatty(STDOUT_FILENO) == 1)
     return Refuse("standard output", "is a terminal; compressed data is not written there");
-  if (options.waiting.contains(path))
-    return Refuse(path, "has changes in a redo log; the next mount brings them in");
   const Result<GzipInput> input = GzipInput::Open(path, GzipInput::Access::kRandom);
   if (!input) return Refuse(path, Describe(input.error()));
   CodecPool pool(options.thread_count);
-  const auto done = ExportGzip(input->source(), {.form = options.form, .pool = &pool},
-                               input->status().st_mtim.tv_sec, STDOUT_FILENO);
+  std::error_code error;
+  const std::string scratch_dir = std::filesystem::temp_directory_path(error).string();
+  struct stat status = input->status();
+  const auto done = ExportStored(path, input->fd(), status, {.form = options.form, .pool = &pool},
+                                 options, scratch_dir, STDOUT_FILENO);
   return done ? 0 : Refuse(path, done.error());
 }
 

@@ -45,16 +45,12 @@ tl::unexpected<std::string> Because(std::error_code error) {
 tl::expected<void, std::string> RunJob(const ExportJob& job, const ExportTreeOptions& options,
                                        CodecPool& pool, std::atomic<uint64_t>* done_bytes) {
   FileOps& ops = RealFileOps();
-  if (options.waiting.contains(job.from)) {
-    return tl::unexpected<std::string>(
-        "has changes in a redo log; mount the store, or let its mount settle ('gzipfs sync'), "
-        "and export again");
-  }
   const Result<UniqueFd> in =
       ops.OpenAt(AT_FDCWD, job.from.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (!in) return Because(in.error());
   const Result<struct stat> before = ops.Stat(in->get());
   if (!before) return Because(before.error());
+  struct stat shown = *before;
   if (!S_ISREG(before->st_mode)) return tl::unexpected<std::string>("is no regular file any more");
   const auto file_bytes = static_cast<uint64_t>(before->st_size);
   Result<NewFile> out = NewFile::Create(ParentOf(job.to));
@@ -65,11 +61,11 @@ tl::expected<void, std::string> RunJob(const ExportJob& job, const ExportTreeOpt
     if (!copied) return Because(copied.error());
     *done_bytes += file_bytes;
   } else {
-    const FileSource source(ops, in->get(), file_bytes);
     const ExportOptions how{.form = options.form,
                             .pool = file_bytes >= kPooledBytes ? &pool : nullptr,
                             .done_bytes = done_bytes};
-    auto exported = ExportGzip(source, how, before->st_mtim.tv_sec, out->fd());
+    auto exported = ExportStored(job.from, in->get(), shown, how, options, ParentOf(job.to),
+                                 out->fd());
     if (!exported) return exported;
   }
   const Result<struct stat> after = ops.Stat(in->get());
@@ -77,7 +73,7 @@ tl::expected<void, std::string> RunJob(const ExportJob& job, const ExportTreeOpt
   if (!IsSameState(*before, *after))
     return tl::unexpected<std::string>("changed while it was read");
   const Result<void> like =
-      CopyObjectStatus(in->get(), *before, out->fd(), OwnerRule::kIfPermitted);
+      CopyObjectStatus(in->get(), shown, out->fd(), OwnerRule::kIfPermitted);
   if (!like) return Because(like.error());
   const Result<void> appeared = out->Appear(job.to, options.replaces);
   if (!appeared) return tl::unexpected(fmt::format("cannot make {}: {}", job.to,
@@ -211,6 +207,22 @@ class TreeExport {
 };
 
 }  // namespace
+
+tl::expected<void, std::string> ExportStored(const std::string& path, int fd, struct stat& status,
+                                             const ExportOptions& how,
+                                             const ExportTreeOptions& options,
+                                             const std::string& scratch_dir, int out_fd) {
+  if (!options.waiting.contains(path)) {
+    const FileSource source(RealFileOps(), fd, static_cast<uint64_t>(status.st_size));
+    return ExportGzip(source, how, status.st_mtim.tv_sec, out_fd);
+  }
+  if (!options.waiting_files) {
+    return tl::unexpected<std::string>(
+        "has changes in a redo log, and its store is in use; let its mount settle "
+        "('gzipfs sync') and export again");
+  }
+  return options.waiting_files->Export(path, fd, how, scratch_dir, status.st_mtim, out_fd);
+}
 
 bool ExportTree(const std::string& from, const std::string& to,
                 const ExportTreeOptions& options) {

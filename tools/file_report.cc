@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "codec/index_check.h"
 #include "codec/member_header.h"
 #include "codec/member_scanner.h"
 #include "tools/join_search.h"
+#include "tools/kept_layout.h"
 
 namespace gzipfs {
 namespace {
@@ -43,27 +45,33 @@ void CountMember(const MemberInfo& member, FileReport& report) {
   if (is_tail) report.has_dead_tail = true;
 }
 
-Result<void> Walk(const ByteSource& source, IndexCheck* index_check, JoinSearch& join,
-                  FileReport& report) {
-  MemberScanner scanner(source);
+Result<void> Walk(const ByteSource& source, const FileLayout* kept, IndexCheck* index_check,
+                  JoinSearch& join, FileReport& report) {
+  auto scanner = std::make_optional<MemberScanner>(source);
   for (;;) {
-    join.PassBoundary(scanner.position());
-    if (index_check) index_check->PassBoundary(scanner.position(), scanner.plain_position());
-    const Result<std::optional<MemberInfo>> member = scanner.Next();
+    join.PassBoundary(scanner->position());
+    if (index_check) index_check->PassBoundary(scanner->position(), scanner->plain_position());
+    if (const MemberInfo* known = kept ? ForeignAt(*kept, scanner->position()) : nullptr) {
+      CountMember(*known, report);
+      report.is_kept = true;
+      scanner.emplace(source, known->file_end(), known->plain_end(), source.Size());
+      continue;
+    }
+    const Result<std::optional<MemberInfo>> member = scanner->Next();
     if (!member && member.error().category() == std::system_category())
       return Fail(member.error());
     if (!member) report.rest = member.error();
     if (!member || !*member) break;
     CountMember(**member, report);
   }
-  report.valid_bytes = scanner.position();
-  report.plain_bytes = scanner.plain_position();
+  report.valid_bytes = scanner->position();
+  report.plain_bytes = scanner->plain_position();
   return {};
 }
 
 }  // namespace
 
-Result<FileReport> ReportFile(const ByteSource& source) {
+Result<FileReport> ReportFile(const ByteSource& source, const FileLayout* kept) {
   FileReport report;
   report.file_bytes = source.Size();
   GZIPFS_TRY(LookAtFirstHeader(source, report));
@@ -74,14 +82,14 @@ Result<FileReport> ReportFile(const ByteSource& source) {
   report.tail = *tail;
   JoinSearch join(*claim);
   if (!*tail) {
-    GZIPFS_TRY(Walk(source, nullptr, join, report));
+    GZIPFS_TRY(Walk(source, kept, nullptr, join, report));
     if (join.is_found() && join.start() > 0) report.joined_at = join.start();
     return report;
   }
   const Result<FileLayout> layout = ReadLayout(source);
   if (!layout) return Fail(layout.error());
   IndexCheck index_check(layout->index);
-  GZIPFS_TRY(Walk(source, &index_check, join, report));
+  GZIPFS_TRY(Walk(source, nullptr, &index_check, join, report));
   report.group_count = layout->index.group_count();
   report.index_agrees = layout->has_tail && !report.rest && index_check.Agrees();
   return report;

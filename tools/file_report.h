@@ -34,10 +34,12 @@ struct FileReport {
   std::error_code rest;            // why what is behind valid_bytes is no member
   std::byte os_byte{};             // of the first member's header
   bool has_name = false;           // the first member's header carries a file name
+  bool is_kept = false;            // its store knew the foreign members: none was decoded
 };
 
-// Errors are the device's; damage is in the report.
-Result<FileReport> ReportFile(const ByteSource& source);
+// `kept`: what is known of a file without a tail (LoadKeptLayout), or null. Errors are the
+// device's; damage is in the report.
+Result<FileReport> ReportFile(const ByteSource& source, const FileLayout* kept = nullptr);
 
 // "bgzf", "large", "foreign", "bgzf and others", "empty".
 std::string_view ProfileName(const FileReport& report);

@@ -144,7 +144,10 @@ bool ImportRun::PlanHere() {
       Tell(path, Describe(error));
       continue;
     }
-    if (const auto root = roots.Of(real); root && !LockStore(*root)) return false;
+    // A directory in no store becomes one, so that nobody else imports or mounts it meanwhile.
+    auto root = roots.Of(real);
+    if (!root && !arguments_.is_dry && files::is_directory(real, error)) root = real;
+    if (root && !LockStore(*root)) return false;
     for (const std::string& inner : TakeInventory({real}, true).store_paths) {
       if (!LockStore(inner)) return false;
     }

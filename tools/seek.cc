@@ -4,8 +4,6 @@
 
 #include <array>
 
-#include "codec/member_index.h"
-
 namespace gzipfs {
 namespace {
 
@@ -36,10 +34,19 @@ Result<PlainStream::Start> GroupStart(const ByteSource& source, uint64_t plain_o
   return PlainStream::Start{group->file_offset, group->plain_offset};
 }
 
+// The group that holds `plain_offset`, or the end of all members.
+PlainStream::Start KeptStart(const FileLayout& kept, uint64_t plain_offset) {
+  const std::optional<MemberGroup> group = kept.index.Find(plain_offset);
+  if (!group) return PlainStream::Start{kept.valid_bytes, kept.index.plain_bytes()};
+  return PlainStream::Start{group->file_offset, group->plain_offset};
+}
+
 }  // namespace
 
-Result<PlainStream::Start> FindStart(const ByteSource& source, uint64_t plain_offset) {
-  Result<PlainStream::Start> start = GroupStart(source, plain_offset);
+Result<PlainStream::Start> FindStart(const ByteSource& source, uint64_t plain_offset,
+                                     const FileLayout* kept) {
+  Result<PlainStream::Start> start =
+      kept != nullptr ? KeptStart(*kept, plain_offset) : GroupStart(source, plain_offset);
   if (!start) return start;
   MemberScanner scanner(source, start->file_offset, start->plain_offset, source.Size());
   while (HasLength(source, scanner.position())) {

@@ -5,6 +5,7 @@
 #include "tools/commands.h"
 #include "tools/file_report.h"
 #include "tools/gzip_input.h"
+#include "tools/kept_layout.h"
 #include "tools/messages.h"
 #include "tools/store_path.h"
 
@@ -54,6 +55,7 @@ std::string DescribeTail(const FileReport& report) {
 std::string DescribeIndex(const FileReport& report) {
   if (!report.tail && report.joined_at)
     return "none for all of it (joined from several files); readers walk the members";
+  if (report.is_kept) return "kept in the store; it is up to date";
   if (!report.tail) return "none; readers walk the members";
   if (!report.index_agrees) return "BAD: contradicts the members";
   return fmt::format("agrees with the members ({} group{})", report.group_count,
@@ -97,7 +99,8 @@ bool StatFile(const std::string& path, bool is_first) {
              input.error().value() == EINVAL ? "not a regular file" : Describe(input.error()));
     return false;
   }
-  const Result<FileReport> report = ReportFile(input->source());
+  const std::optional<FileLayout> kept = LoadKeptLayout(*store_path, *input);
+  const Result<FileReport> report = ReportFile(input->source(), kept ? &*kept : nullptr);
   if (!report) {
     Complain(kStatName, "{}: {}", *store_path, Describe(report.error()));
     return false;

@@ -64,7 +64,7 @@ Result<void> BaseFile::PrepareAppend() {
     end = index_.file_bytes();
   }
   if (rest || has_dead_start) {
-    const KeptPrivileges kept(fd_->get(), may_have_privileges_);
+    const KeptPrivileges kept(fd_->get(), &watch_->privileges(), may_have_privileges_);
     const BaseWatch::OwnChange change(*watch_, fd_->get());
     GZIPFS_TRY(store_.ops().Truncate(fd_->get(), end));
     has_loose_cut_ = end > 0;
@@ -80,7 +80,7 @@ Result<void> BaseFile::PrepareAppend() {
 Result<void> BaseFile::WriteAtEnd(std::span<iovec> parts, uint64_t byte_count) {
   const uint64_t end = file_bytes();
   if (end + byte_count > static_cast<uint64_t>(INT64_MAX)) return Fail(EFBIG);
-  const KeptPrivileges kept(fd_->get(), may_have_privileges_);
+  const KeptPrivileges kept(fd_->get(), &watch_->privileges(), may_have_privileges_);
   may_have_privileges_ = kept.has_any();
   const BaseWatch::OwnChange change(*watch_, fd_->get());
   store_.NoteBaseWrite();
@@ -239,7 +239,7 @@ Result<void> BaseFile::CutAt(uint64_t plain_offset) {
     }
   }
   GZIPFS_TRY(CheckUnchanged());
-  const KeptPrivileges kept_privileges(fd_->get());
+  const KeptPrivileges kept_privileges(fd_->get(), &watch_->privileges());
   const BaseWatch::OwnChange change(*watch_, fd_->get());
   GZIPFS_TRY(store_.ops().Truncate(fd_->get(), file_offset));
   {

@@ -132,8 +132,10 @@ class BaseFile {
   std::optional<MemberGroup> FindGroup(uint64_t plain_offset) EXCLUDES(change_mutex_, mutex_);
   // The members that hold plain bytes of [begin, end), in order, those that
   // reach in from outside included. ESTALE when plain_bytes() are known to be
-  // wrong.
-  Result<std::vector<MemberInfo>> Members(uint64_t plain_begin, uint64_t plain_end)
+  // wrong. Where they are more than `max_members`, the first so many, and perhaps the
+  // rest of their group (kMaxWalkedMembers).
+  Result<std::vector<MemberInfo>> Members(uint64_t plain_begin, uint64_t plain_end,
+                                          size_t max_members = SIZE_MAX)
       EXCLUDES(change_mutex_, mutex_);
 
   // Appends encoded members behind the last byte, and a tail if asked to, in

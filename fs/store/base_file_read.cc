@@ -121,12 +121,13 @@ Result<std::vector<MemberInfo>> BaseFile::Collect(uint64_t index_id, uint64_t pl
   return found;
 }
 
-Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t plain_end) {
+Result<std::vector<MemberInfo>> BaseFile::Members(uint64_t plain_begin, uint64_t plain_end,
+                                                  size_t max_members) {
   plain_end = std::min(plain_end, plain_bytes());
   for (;;) {
     const uint64_t before = index_id();
     Result<std::vector<MemberInfo>> members =
-        Collect(before, plain_begin, plain_end, SIZE_MAX);
+        Collect(before, plain_begin, plain_end, max_members);
     if (index_id() != before) continue;
     if (members) GZIPFS_TRY(CheckSize());
     return members;

@@ -12,6 +12,7 @@
 
 #include "codec/base/mutex.h"
 #include "fs/sys/file_ops.h"
+#include "fs/sys/privileges.h"
 
 namespace gzipfs {
 
@@ -44,6 +45,9 @@ class BaseWatch {
   // What Check said last, without a look.
   bool is_changed() const EXCLUDES(mutex_);
 
+  // For each KeptPrivileges of the file, and whoever reads its attributes.
+  PrivilegeView& privileges() { return privileges_; }
+
  private:
   struct State {
     off_t stored_bytes;
@@ -55,6 +59,7 @@ class BaseWatch {
   void End(int fd) EXCLUDES(mutex_);
 
   FileOps& ops_;
+  PrivilegeView privileges_;
   mutable Mutex mutex_;  // innermost; not held across fstat
   std::optional<State> seen_ GUARDED_BY(mutex_);  // not known: the next look tells
   uint64_t change_count_ GUARDED_BY(mutex_) = 0;  // counts each begin and each end

@@ -212,7 +212,16 @@ Result<struct stat> ContentImpl::StatBase() const {
     MutexLock lock(mutex_);
     base = base_;
   }
-  return store_.ops().Stat(base->fd());
+  return base->watch()->privileges().Stat(store_.ops(), base->fd());
+}
+
+Result<std::vector<std::byte>> ContentImpl::Capability() const {
+  std::shared_ptr<BaseFile> base;
+  {
+    MutexLock lock(mutex_);
+    base = base_;
+  }
+  return base->watch()->privileges().Capability(base->fd());
 }
 
 Result<void> ContentImpl::WithBaseFd(const std::function<Result<void>(int fd)>& action) {
@@ -222,6 +231,8 @@ Result<void> ContentImpl::WithBaseFd(const std::function<Result<void>(int fd)>& 
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
+    // The next mount copies the image, and gives the base what that has of privileges.
+    if (image_is_content_ && sticky_error_) return Fail(sticky_error_);
     base = base_;
   }
   return base->WithAttributes(action);

@@ -154,6 +154,9 @@ class Content {
 
   // stat(2) of the base itself (owner, mode, stored blocks, links).
   virtual Result<struct stat> StatBase() const = 0;
+  // The base's capabilities (kCapabilityXattr); ENODATA when it has none. Neither
+  // these nor the set-id bits of StatBase are missing while the base is written to.
+  virtual Result<std::vector<std::byte>> Capability() const = 0;
   // The base's descriptor, for fchmod, fchown and xattrs; valid during `action`.
   virtual Result<void> WithBaseFd(const std::function<Result<void>(int fd)>& action) = 0;
 };

@@ -9,6 +9,13 @@
 #include "fs/sys/at.h"
 
 namespace gzipfs {
+namespace {
+
+// What is copied at once, so that the list of tiny members does not outgrow everything
+// else: 5 MiB of it. A block of more members is left to be read and written.
+constexpr size_t kMaxPortionMembers = 128 * 1024;
+
+}  // namespace
 
 // How many bytes from `plain_offset` on are in the base and nothing is on top of them.
 uint64_t ContentImpl::CountStored(uint64_t plain_offset, uint64_t byte_count) const {
@@ -22,14 +29,16 @@ uint64_t ContentImpl::CountStored(uint64_t plain_offset, uint64_t byte_count) co
 }
 
 // The members of `base` that have [plain_offset, plain_end) or its beginning, up to the
-// end of a block, or of the file if `ends_file` says that `plain_end` is it.
+// end of a block, or of the file if `ends_file` says that `plain_end` is it; a portion of
+// them where they are many.
 Result<std::vector<MemberInfo>> ContentImpl::FindCopies(const std::shared_ptr<BaseFile>& base,
                                                         uint64_t plain_offset,
                                                         uint64_t plain_end,
                                                         bool ends_file) const {
   // Nobody looks at them again: an index that lies must not choose them.
   if (!base->FindGroup(plain_offset)) return Fail(DataError::kBadTail);
-  Result<std::vector<MemberInfo>> members = base->Members(plain_offset, plain_end);
+  Result<std::vector<MemberInfo>> members =
+      base->Members(plain_offset, plain_end, kMaxPortionMembers);
   if (!members) return members;
   size_t count = 0;
   uint64_t at = plain_offset;
@@ -45,8 +54,9 @@ Result<std::vector<MemberInfo>> ContentImpl::FindCopies(const std::shared_ptr<Ba
 }
 
 // Brings all before `plain_offset` to the base, as zeros what was never written. False
-// when members cannot follow there.
-Result<bool> ContentImpl::AppendBefore(uint64_t plain_offset) {
+// when members cannot follow there. What the file ended with gets a member's end there,
+// so that the zeros can be taken back.
+Result<bool> ContentImpl::AppendBefore(uint64_t plain_offset, SizeMark& before) {
   {
     MutexLock lock(mutex_);
     append_error_ = {};
@@ -54,18 +64,39 @@ Result<bool> ContentImpl::AppendBefore(uint64_t plain_offset) {
     while (is_spilling_) changed_.Wait(mutex_);
     if (mode_ != Mode::kAppend || plain_bytes_ > plain_offset) return false;
     if (!base_->is_conforming()) return false;
+    before = {plain_bytes_, change_count_};
     is_modified_ = true;
     is_appending_all_ = true;
   }
-  const Result<void> done = AppendUpTo(plain_offset);
+  Result<void> done = AppendUpTo(before.plain_bytes);
+  if (done) done = AppendUpTo(plain_offset);
   MutexLock lock(mutex_);
   is_appending_all_ = false;
   return done ? Result<bool>(true) : Fail(done.error());
 }
 
+// The zeros that AppendBefore brought, perhaps not all of them, go away again, unless
+// somebody has written meanwhile.
+void ContentImpl::UndoAppendBefore(const SizeMark& before) {
+  {
+    MutexLock lock(mutex_);
+    while (appending_) changed_.Wait(mutex_);
+    const bool is_undone = plain_bytes_ <= before.plain_bytes;
+    if (is_undone || change_count_ != before.change_count || sticky_error_) return;
+    if (mode_ != Mode::kAppend || !blocks_.empty() || base_plain_ != plain_bytes_) return;
+    uint64_t no_bytes = 0;  // no block is there to be covered
+    CutBlocks(before.plain_bytes, no_bytes);
+    base_limit_ = plain_bytes_ = before.plain_bytes;
+    mode_ = Mode::kLogged;  // until the base is cut
+    ++change_count_;
+  }
+  // If that fails a checkpoint does it, and nobody sees the zeros till then.
+  (void)CutBase(before.plain_bytes, true);
+}
+
 // The base, to be appended to by the caller alone until FinishRun; null when something
 // was written at `plain_offset` meanwhile.
-std::shared_ptr<BaseFile> ContentImpl::BeginCopy(uint64_t plain_offset) {
+std::shared_ptr<BaseFile> ContentImpl::BeginCopy(uint64_t plain_offset, SizeMark& before) {
   MutexLock lock(mutex_);
   while (appending_) changed_.Wait(mutex_);
   if (mode_ != Mode::kAppend || base_plain_ != plain_offset || plain_bytes_ != plain_offset) {
@@ -75,6 +106,7 @@ std::shared_ptr<BaseFile> ContentImpl::BeginCopy(uint64_t plain_offset) {
   mtime_ = FileClockNow();
   is_modified_ = true;
   ++change_count_;
+  ++before.change_count;
   return base_;
 }
 
@@ -91,10 +123,14 @@ Result<void> ContentImpl::CopyTo(BaseFile& target, uint64_t plain_offset, uint64
     ends_file = plain_end == plain_bytes_;
     base = base_;
   }
-  if (plain_end == plain_offset) return {};
-  const auto members = FindCopies(base, plain_offset, plain_end, ends_file);
-  if (!members) return Fail(members.error());
-  return target.AppendCopied(*base, *members);
+  while (plain_offset < plain_end) {
+    const auto members = FindCopies(base, plain_offset, plain_end, ends_file);
+    if (!members) return Fail(members.error());
+    if (members->empty()) return {};
+    GZIPFS_TRY(target.AppendCopied(*base, *members));
+    plain_offset = members->back().plain_end();
+  }
+  return {};
 }
 
 Result<uint64_t> ContentImpl::CopyMembers(Content& source, uint64_t source_offset,
@@ -118,14 +154,20 @@ Result<uint64_t> ContentImpl::CopyMembers(Content& source, uint64_t source_offse
   MutexLock settle_lock(settle_mutex_);
   --settle_waiter_count_;
   const DirtyBudget::Settling settling(store_.budget());
-  const Result<bool> is_ready = AppendBefore(plain_offset);
-  if (!is_ready) return Fail(is_ready.error());
-  const std::shared_ptr<BaseFile> base = *is_ready ? BeginCopy(plain_offset) : nullptr;
-  if (!base) return 0;
-  const Result<void> done = from.CopyTo(*base, source_offset, byte_count);
-  const uint64_t copied_bytes = base->plain_bytes() - plain_offset;
-  FinishRun({}, {});
-  if (copied_bytes > 0 || done) return copied_bytes;
+  SizeMark before;
+  const Result<bool> is_ready = AppendBefore(plain_offset, before);
+  if (is_ready && !*is_ready) return 0;
+  const std::shared_ptr<BaseFile> base = is_ready ? BeginCopy(plain_offset, before) : nullptr;
+  Result<void> done = is_ready ? Result<void>() : Fail(is_ready.error());
+  uint64_t copied_bytes = 0;
+  if (base) {
+    done = from.CopyTo(*base, source_offset, byte_count);
+    copied_bytes = base->plain_bytes() - plain_offset;
+    FinishRun({}, {});
+  }
+  if (copied_bytes > 0) return copied_bytes;
+  UndoAppendBefore(before);
+  if (done) return 0;
   // Members that cannot be told are read one by one: that says which of them is bad.
   const bool is_bad_data = done.error().category() == DataErrorCategory();
   return is_bad_data ? Result<uint64_t>(0) : Fail(done.error());

@@ -58,6 +58,7 @@ class ContentImpl final : public Content,
   std::optional<timespec> pending_mtime() const override;
   Result<void> SetTimes(std::optional<timespec> atime, std::optional<timespec> mtime) override;
   Result<struct stat> StatBase() const override;
+  Result<std::vector<std::byte>> Capability() const override;
   Result<void> WithBaseFd(const std::function<Result<void>(int fd)>& action) override;
 
   // Second half of construction: what needs a shared_ptr to this. From here on
@@ -170,8 +171,11 @@ class ContentImpl final : public Content,
   Result<std::vector<MemberInfo>> FindCopies(const std::shared_ptr<BaseFile>& base,
                                              uint64_t plain_offset, uint64_t plain_end,
                                              bool ends_file) const;
-  Result<bool> AppendBefore(uint64_t plain_offset) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
-  std::shared_ptr<BaseFile> BeginCopy(uint64_t plain_offset) EXCLUDES(mutex_);
+  struct SizeMark { uint64_t plain_bytes = ~uint64_t{0}, change_count = 0; };
+  Result<bool> AppendBefore(uint64_t plain_offset, SizeMark& before)
+      REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  void UndoAppendBefore(const SizeMark& before) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
+  std::shared_ptr<BaseFile> BeginCopy(uint64_t plain_offset, SizeMark& before) EXCLUDES(mutex_);
   Result<void> CopyTo(BaseFile& target, uint64_t plain_offset, uint64_t byte_count)
       EXCLUDES(base_lock_, mutex_);
 
@@ -283,7 +287,7 @@ class ContentImpl final : public Content,
   // content_overwrite.cc
   Result<void> OverwriteBase(const Snapshot& snapshot, UniqueFd image,
                              const std::string& image_name) EXCLUDES(mutex_);
-  Result<bool> CopyImage(int image_fd, int base_fd, uint64_t old_bytes) REQUIRES(log_mutex_);
+  Result<bool> CopyImage(int image_fd, BaseFile& base, uint64_t old_bytes) REQUIRES(log_mutex_);
   Result<void> CancelImage() REQUIRES(log_mutex_) EXCLUDES(mutex_);
   Result<void> ReadFromImage(const Snapshot& snapshot, UniqueFd image,
                              const std::string& image_name, std::error_code why)

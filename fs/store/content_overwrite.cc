@@ -11,15 +11,25 @@
 #include "fs/sys/privileges.h"
 
 namespace gzipfs {
+namespace {
+
+// What the copy takes from the base until it is done, recovery gives back from the image.
+Result<void> SyncForRecovery(Store& store, int base_fd, int image_fd) {
+  if (GivePrivileges(base_fd, image_fd)) GZIPFS_TRY(store.ops().SyncAll(image_fd));
+  return store.ops().SyncAll(store.image_dir_fd());
+}
+
+}  // namespace
 
 // What lies behind the base's end comes first, because that is where a full
 // disk shows, and it can be cut off again. False when that was done.
-Result<bool> ContentImpl::CopyImage(int image_fd, int base_fd, uint64_t old_bytes) {
+Result<bool> ContentImpl::CopyImage(int image_fd, BaseFile& base, uint64_t old_bytes) {
   FileOps& ops = store_.ops();
+  const int base_fd = base.fd();
   const Result<struct stat> image = ops.Stat(image_fd);
   if (!image) return false;
   const auto new_bytes = static_cast<uint64_t>(image->st_size);
-  std::optional<KeptPrivileges> kept(std::in_place, base_fd);
+  std::optional<KeptPrivileges> kept(std::in_place, base_fd, &base.watch()->privileges());
   if (new_bytes > old_bytes) {
     const Result<void> grown =
         ops.CopyRange(image_fd, old_bytes, base_fd, old_bytes, new_bytes - old_bytes);
@@ -68,7 +78,7 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
   LogBatch batch;
   auto next = PrepareNextLog(snapshot, NextLogName(after.ino), after, batch);
   if (!next) return Fail(next.error());
-  Result<void> announced = ops.SyncAll(store_.image_dir_fd());
+  Result<void> announced = SyncForRecovery(store_, base_fd, image.get());
   if (announced && !redo_) {
     const Result<bool> started = StartLog();
     if (!started) announced = Fail(started.error());
@@ -93,7 +103,7 @@ Result<void> ContentImpl::OverwriteBase(const Snapshot& snapshot, UniqueFd image
   ExclusiveLock base_lock(base_lock_);
   const BaseWatch::OwnChange change(*snapshot.base->watch(), base_fd);
   const Result<bool> copied =
-      CopyImage(image.get(), base_fd, static_cast<uint64_t>(old_base->st_size));
+      CopyImage(image.get(), *snapshot.base, static_cast<uint64_t>(old_base->st_size));
   if (copied && !*copied) {
     GZIPFS_TRY(CancelImage());
     undo();

@@ -12,18 +12,29 @@
 namespace gzipfs {
 namespace {
 
-// Ranges of zeroed blocks that a file may have, of about 64 bytes each. Beyond that a
-// checkpoint makes them blocks of the base.
+// Ranges of zeroed blocks that a file may have, and as many that its log has not, of about
+// 64 bytes each. Beyond that a checkpoint makes them blocks of the base; the log takes its own.
 constexpr size_t kMaxZeroRanges = 64 * 1024;
 
 }  // namespace
 
 Result<void> ContentImpl::MakeRoomForZeros() {
+  const uint64_t log_limit_bytes = kLogLimitFactor * LogShare();
   {
     MutexLock log_lock(log_mutex_);
-    MutexLock lock(mutex_);
-    const bool takes_zeros = !redo_ || redo_->takes_zeros();
-    if (zeros_.count() < kMaxZeroRanges && takes_zeros) return {};
+    bool has_room = false;
+    bool has_log_room = true;
+    {
+      MutexLock lock(mutex_);
+      has_room = zeros_.count() < kMaxZeroRanges && (!redo_ || redo_->takes_zeros());
+      has_log_room = unlogged_zeros_.count() < kMaxZeroRanges;
+    }
+    // Where the base has nothing any number of ranges may wait for the log.
+    if (has_room && !has_log_room) {
+      GZIPFS_TRY(CommitToLog());
+      has_room = redo_ && redo_->committed_bytes() < log_limit_bytes;
+    }
+    if (has_room) return {};
   }
   return CheckpointEarly();
 }

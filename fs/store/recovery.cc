@@ -226,6 +226,8 @@ Result<void> Recovery::CopyImage(const FoundLog& log, const RecoveryPlace& place
   GZIPFS_TRY(ops.CopyRange(from->get(), 0, base->get(), 0, image.image.stored_bytes));
   GZIPFS_TRY(ops.Truncate(base->get(), image.image.stored_bytes));
   kept.reset();
+  // Whoever began to copy it has taken away what the image has kept.
+  (void)GivePrivileges(from->get(), base->get());
   return ops.SyncAll(base->get());
 }
 

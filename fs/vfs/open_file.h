@@ -7,6 +7,7 @@
 #include "codec/base/mutex.h"
 #include "fs/store/content.h"
 #include "fs/sys/at.h"
+#include "fs/sys/privileges.h"
 #include "fs/vfs/base_place.h"
 
 namespace gzipfs {
@@ -42,6 +43,7 @@ class OpenFile {
   // Of a raw file: held while its attributes change, and while the kernel's unwritten
   // pages, of a program's write long ago, go to it (KeptPrivileges).
   Mutex raw_attr_mutex;
+  PrivilegeView raw_privileges;
   // Counts the handles that may write.
   void AddWriter() { writer_count_.fetch_add(1); }
   void RemoveWriter() { writer_count_.fetch_sub(1); }

@@ -11,18 +11,57 @@ namespace {
 constexpr uint64_t kMaxCopyBytes = kGiB;
 constexpr uint64_t kMaxRecompressedBytes = 16 * kMiB;
 constexpr uint64_t kStepBytes = kMiB;
+constexpr uint64_t kSmallestStepBytes = 4 * kKiB;  // a page
+
+// Whether a copy that failed with it may succeed in part.
+bool MayDoLess(std::error_code error) {
+  const int number = ErrnoOf(error);
+  return number == ENOSPC || number == EDQUOT || number == EIO;
+}
 
 }  // namespace
 
-Result<uint64_t> Vfs::CopyRaw(int source_fd, uint64_t source_offset, int target_fd,
+// Where the disk is full, or a part of the source cannot be read, what comes before that is
+// copied and told; if there is nothing, the target is as long as before.
+Result<uint64_t> Vfs::CopyRaw(int source_fd, uint64_t source_offset, OpenFile& target,
                               uint64_t target_offset, uint64_t byte_count) {
+  const int target_fd = target.raw_fd()->get();
   const auto base = ops().Stat(source_fd);
   if (!base) return Fail(base.error());
   const auto source_bytes = static_cast<uint64_t>(base->st_size);
   if (source_offset >= source_bytes) return 0;
   byte_count = std::min(byte_count, source_bytes - source_offset);
-  GZIPFS_TRY(ops().CopyRange(source_fd, source_offset, target_fd, target_offset, byte_count));
-  return byte_count;
+  const auto before = ops().Stat(target_fd);
+  if (!before) return Fail(before.error());
+  // What fails may have been done in part; how far it goes is found out by asking for less.
+  Result<void> copied;
+  uint64_t done = 0;
+  for (uint64_t step_bytes = byte_count; done < byte_count;) {
+    const uint64_t now_bytes = std::min(step_bytes, byte_count - done);
+    copied = ops().CopyRange(source_fd, source_offset + done, target_fd, target_offset + done,
+                             now_bytes);
+    if (copied) {
+      done += now_bytes;
+      continue;
+    }
+    step_bytes = now_bytes / 2;
+    if (!MayDoLess(copied.error()) || step_bytes < kSmallestStepBytes) break;
+  }
+  if (done == byte_count) return done;
+  uint64_t end = static_cast<uint64_t>(before->st_size);
+  if (done > 0) end = std::max(end, target_offset + done);
+  GZIPFS_TRY(CutFailedCopy(target, end, target_offset + byte_count));
+  return done > 0 ? Result<uint64_t>(done) : Fail(copied.error());
+}
+
+// Cuts off what lies between `end` and `copy_end`. Whatever is behind that others wrote.
+Result<void> Vfs::CutFailedCopy(OpenFile& target, uint64_t end, uint64_t copy_end) {
+  const int fd = target.raw_fd()->get();
+  const MutexLock lock(target.raw_attr_mutex);
+  const auto base = ops().Stat(fd);
+  if (!base) return Fail(base.error());
+  const auto file_bytes = static_cast<uint64_t>(base->st_size);
+  return file_bytes > end && file_bytes <= copy_end ? ops().Truncate(fd, end) : Result<void>();
 }
 
 // By reading and writing. What was done before an error is told first.
@@ -54,8 +93,8 @@ Result<uint64_t> Vfs::CopyRange(const Caller& caller, FileHandle& source, uint64
   if (from && to) {
     copied = to->CopyMembers(*from, source_offset, target_offset, byte_count);
   } else if (!from && !to) {
-    copied = CopyRaw(source.file->raw_fd()->get(), source_offset, target.file->raw_fd()->get(),
-                     target_offset, byte_count);
+    copied = CopyRaw(source.file->raw_fd()->get(), source_offset, *target.file, target_offset,
+                     byte_count);
   }
   if (copied && *copied == 0 && (from || to)) {
     copied = CopyBytes(source, source_offset, target, target_offset,

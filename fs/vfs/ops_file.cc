@@ -77,7 +77,7 @@ Result<void> Vfs::Write(const Caller* caller, FileHandle& handle, uint64_t plain
   } else if (caller == nullptr) {
     const int fd = handle.file->raw_fd()->get();
     const MutexLock lock(handle.file->raw_attr_mutex);
-    const KeptPrivileges kept(fd);
+    const KeptPrivileges kept(fd, &handle.file->raw_privileges);
     GZIPFS_TRY(ops().WriteAt(fd, plain_offset, bytes));
   } else {
     GZIPFS_TRY(WriteRaw(handle.file->raw_fd()->get(), plain_offset, bytes, appends));
@@ -104,8 +104,7 @@ Result<uint64_t> Vfs::Seek(FileHandle& handle, uint64_t plain_offset, int whence
 // What the kernel does on its own filesystems for whoever lacks CAP_FSETID.
 Result<void> Vfs::DropSetIds(const Caller& caller, const OpenFile& file) {
   if (caller.uid == 0) return {};
-  const auto content = file.content();
-  const auto base = content ? content->StatBase() : ops().Stat(file.raw_fd()->get());
+  const auto base = StatOpenBase(file);
   if (!base) return Fail(base.error());
   if ((base->st_mode & (S_ISUID | S_ISGID)) == 0) return {};
   const mode_t mode = ModeWithoutSetIds(caller, *base);

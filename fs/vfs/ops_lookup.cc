@@ -101,11 +101,17 @@ Result<struct stat> Vfs::AttrOf(const InodeRef& inode) {
   return AttrFrom(inode, *base, UniqueFd());
 }
 
+// What a write of ours takes away for a moment is there all the time.
+Result<struct stat> Vfs::StatOpenBase(const OpenFile& file) {
+  if (const auto content = file.content()) return content->StatBase();
+  return file.raw_privileges.Stat(ops(), file.raw_fd()->get());
+}
+
 Result<struct stat> Vfs::AttrOfOpen(const OpenFile& file) {
   const InodeRef& inode = file.inode();
   const auto content = file.content();
   if (!content) {
-    const auto base = ops().Stat(file.raw_fd()->get());
+    const auto base = StatOpenBase(file);
     if (!base) return Fail(base.error());
     return ShownAttr(*inode, *base, 0);
   }

@@ -4,14 +4,12 @@
 #include <string_view>
 
 #include "fs/sys/at.h"
+#include "fs/sys/privileges.h"
 #include "fs/sys/xattr.h"
 #include "fs/vfs/vfs.h"
 
 namespace gzipfs {
 namespace {
-
-// The kernel asks for it before every write(2), to drop it.
-constexpr std::string_view kCapabilityName = "security.capability";
 
 bool IsAclName(std::string_view name) {
   return name == kAccessAclName || name == kDefaultAclName;
@@ -76,25 +74,42 @@ Result<void> Vfs::SetXattr(const Caller& caller, NodeId id, const char* name,
 Result<std::vector<std::byte>> Vfs::GetXattr(NodeId id, const char* name) {
   const auto inode = inodes().Get(id);
   if (!inode) return Fail(inode.error());
-  const bool is_capability = name == kCapabilityName;
+  // The kernel asks for it before every write(2), to drop it.
+  const bool is_capability = name == std::string_view(kCapabilityXattr);
   const auto file = is_capability ? files_.Find(*inode) : OpenFileRef();
   if (file && file->lacks_capability()) return Fail(ENODATA);
   const uint32_t as_of = file ? file->xattr_change_count() : 0;
+  auto value = is_capability ? ReadCapability(*inode) : ReadXattr(*inode, name);
+  if (value) return value;
+  const int error = ErrnoOf(value.error());
+  if (file && error == ENODATA) file->SetLacksCapability(as_of);
+  // To the kernel, which asks in order to check a permission, it would be an error
+  // that a directory of the store is on another filesystem, one without ACLs.
+  const bool has_none = has_acls_ && error == EOPNOTSUPP && IsAclName(name);
+  return has_none ? Fail(ENODATA) : value;
+}
+
+Result<std::vector<std::byte>> Vfs::ReadXattr(const InodeRef& inode, const char* name) {
   std::vector<std::byte> value;
-  const auto done = ReadBase(*inode, [&](int fd) -> Result<void> {
+  GZIPFS_TRY(ReadBase(inode, [&](int fd) -> Result<void> {
     auto read = gzipfs::GetXattr(fd, name);
     if (!read) return Fail(read.error());
     value = std::move(*read);
     return {};
-  });
-  if (file && !done && ErrnoOf(done.error()) == ENODATA) file->SetLacksCapability(as_of);
-  if (!done) {
-    // To the kernel, which asks in order to check a permission, it would be an error
-    // that a directory of the store is on another filesystem, one without ACLs.
-    const bool has_none = has_acls_ && ErrnoOf(done.error()) == EOPNOTSUPP && IsAclName(name);
-    return has_none ? Fail(ENODATA) : Fail(done.error());
-  }
+  }));
   return value;
+}
+
+// A write of ours takes it away for a moment, which only who has the file open knows.
+Result<std::vector<std::byte>> Vfs::ReadCapability(const InodeRef& inode) {
+  auto file = files_.Find(inode);
+  if (!file) {
+    auto value = ReadXattr(inode, kCapabilityXattr);
+    file = files_.Find(inode);
+    if (!file) return value;
+  }
+  if (const auto content = file->content()) return content->Capability();
+  return file->raw_privileges.Capability(file->raw_fd()->get());
 }
 
 Result<std::string> Vfs::ListXattrs(NodeId id) {
@@ -107,6 +122,9 @@ Result<std::string> Vfs::ListXattrs(NodeId id) {
     names = std::move(*list);
     return {};
   }));
+  const std::string_view capability(kCapabilityXattr, sizeof kCapabilityXattr);
+  const bool may_lack = names.find(capability) == std::string::npos && files_.Find(*inode);
+  if (may_lack && ReadCapability(*inode)) names.append(capability);
   return names;
 }
 

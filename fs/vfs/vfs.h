@@ -199,6 +199,7 @@ class Vfs {
       REQUIRES_SHARED(names_.lock);
   Result<Entry> EntryOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<struct stat> AttrOf(const InodeRef& inode);
+  Result<struct stat> StatOpenBase(const OpenFile& file);
   Result<struct stat> AttrOfOpen(const OpenFile& file);
   Result<struct stat> AttrFrom(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<uint64_t> PlainBytesOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
@@ -267,8 +268,9 @@ class Vfs {
   Opened MakeHandle(OpenedFile opened, int flags);
 
   // ops_copy.cc
-  Result<uint64_t> CopyRaw(int source_fd, uint64_t source_offset, int target_fd,
+  Result<uint64_t> CopyRaw(int source_fd, uint64_t source_offset, OpenFile& target,
                            uint64_t target_offset, uint64_t byte_count);
+  Result<void> CutFailedCopy(OpenFile& target, uint64_t end, uint64_t copy_end);
   Result<uint64_t> CopyBytes(FileHandle& source, uint64_t source_offset, FileHandle& target,
                              uint64_t target_offset, uint64_t byte_count);
 
@@ -288,6 +290,8 @@ class Vfs {
 
   // ops_xattr.cc
   Result<void> ReadBase(const InodeRef& inode, const std::function<Result<void>(int fd)>& action);
+  Result<std::vector<std::byte>> ReadXattr(const InodeRef& inode, const char* name);
+  Result<std::vector<std::byte>> ReadCapability(const InodeRef& inode);
 
   Store& store_;
   const bool has_acls_;

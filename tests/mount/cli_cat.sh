@@ -69,6 +69,67 @@ printf '\x01' | dd of=lying.gz bs=1 seek=$((entry + 4)) conv=notrunc status=none
 expect 0 "" "$GZIPFS" cat --range 4000000:100000 lying.gz
 tail -c +4000001 text | head -c 100000 | cmp - stdout || fail "lying index"
 
+# In a store that has kept a foreign file's index a range is decoded from near its beginning,
+# and stat decodes nothing. What is no member any more behind it is told as ever.
+# read_bytes COMMAND...: how much it reads, from files and all.
+read_bytes() { sh -c '"$@" >stdout 2>stderr; awk "/^rchar/ { print \$2 }" "/proc/$$/io"' sh "$@"; }
+mkdir -p store/.gzipfs
+head -c 9000000 /dev/urandom | base64 -w 76 >letters
+gzip -c letters >store/one.gz
+(gzip -c letters; "$GZIPFS" pack -c part2; gzip -c part3) >store/more.gz
+cat letters part2 part3 >more
+cp store/one.gz store/more.gz .
+expect 0 "" "$GZIPFS" index store
+for at in 1 131071 131072 5000000 12000000; do
+  for length in 1 100 200000 3000000; do
+    expect 0 "" "$GZIPFS" cat --range $at:$length store/one.gz
+    tail -c +$((at + 1)) letters | head -c $length | cmp - stdout || fail "indexed, $at:$length"
+  done
+done
+size=$(stat -c %s letters)
+for at in $((size - 3)) $size $((size + 65536)) $((size + 2999990)) $((size + 3000005)) 99999999; do
+  for length in 20 3000010; do
+    expect 0 "" "$GZIPFS" cat --range $at:$length store/more.gz
+    tail -c +$((at + 1)) more | head -c $length | cmp - stdout || fail "indexed, $at:$length of more"
+  done
+done
+expect 0 "" "$GZIPFS" stat more.gz
+grep -v "index " stdout | tail -n +2 >told
+expect 0 "" "$GZIPFS" stat store/more.gz
+grep -v "index " stdout | tail -n +2 | cmp - told || fail "stat with an index: $(cat stdout)"
+grep -q "index  *kept in the store" stdout || fail "stat: $(cat stdout)"
+whole=$(stat -c %s store/one.gz)
+if [ "$(read_bytes cat store/one.gz)" -ge "$whole" ] 2>/dev/null; then
+  for command in "cat --range 11000000:1000" stat; do
+    # shellcheck disable=SC2086
+    few=$(read_bytes "$GZIPFS" $command store/one.gz)
+    # shellcheck disable=SC2086
+    many=$(read_bytes "$GZIPFS" $command one.gz)
+    [ "$few" -lt $((whole / 2)) ] || fail "$command with an index reads $few of $whole bytes"
+    [ "$many" -ge $((whole / 2)) ] || fail "$command without an index reads only $many bytes"
+  done
+else
+  echo "left out: how much is read, which the kernel does not count"
+fi
+# One that is not about the file as it is, or that lies, costs time alone.
+python3 - store/.gzipfs/index/*.idx <<'PYTHON' || fail "no index to be damaged"
+import sys
+for name in sys.argv[1:]:
+    data = bytearray(open(name, "rb").read())
+    data[len(data) // 2] ^= 1
+    open(name, "wb").write(data)
+PYTHON
+expect 0 "" "$GZIPFS" cat --range 5000000:100 store/one.gz
+tail -c +5000001 letters | head -c 100 | cmp - stdout || fail "damaged index"
+rm -r store/.gzipfs/index
+expect 0 "" "$GZIPFS" index store
+printf tail >>store/one.gz
+expect 2 "gzipfs cat: store/one.gz: what follows the data, *" "$GZIPFS" cat --range 12000000: store/one.gz
+tail -c +12000001 letters | cmp - stdout || fail "changed since it was indexed"
+expect 0 "" "$GZIPFS" index store
+expect 2 "gzipfs cat: store/one.gz: what follows the data, *" "$GZIPFS" cat --range 12000000: store/one.gz
+tail -c +12000001 letters | cmp - stdout || fail "indexed with bytes behind it"
+
 expect 1 "gzipfs cat: nothere: No such file or directory" "$GZIPFS" cat nothere
 expect 1 "gzipfs cat: .: Is a directory" "$GZIPFS" cat .
 expect 1 "gzipfs cat: text: not in gzip format" "$GZIPFS" cat text

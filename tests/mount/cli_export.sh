@@ -122,6 +122,61 @@ cp bad.gz store/sub/bad.gz
 expect 1 "gzipfs export: *store/sub/bad.gz: member at*" "$GZIPFS" export store -o second
 [ ! -e second/sub/bad.gz ] && cmp second/sub/b.gz tree/sub/b.gz || fail "beside a bad file"
 
+# What a killed daemon has left in a redo log is exported with the base that it belongs to;
+# the store is not changed. While somebody writes to the store such a file is refused.
+if [ -e /dev/fuse ]; then
+  daemon=
+  mkdir crashed mnt
+  trap 'umount -l "$scratch/mnt" 2>/dev/null; [ -z "$daemon" ] || kill -9 "$daemon" 2>/dev/null
+    rm -rf --one-file-system "$scratch"' EXIT
+  "$GZIPFS" crashed mnt || fail mount
+  daemon=$(head -n 1 crashed/.gzipfs/lock | tr -dc 0-9)
+  for name in file other; do
+    cp mixed mnt/$name || fail "a file in a mount"
+  done
+  "$GZIPFS" sync mnt || fail sync
+  cp mixed changed
+  # Its writer still has the files open when it dies: closed, they would be settled.
+  python3 - "$GZIPFS" "$daemon" changed mnt/file mnt/other <<'PYTHON' || fail "a change"
+import os, signal, subprocess, sys
+program, daemon, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+for name in names:
+    fd = os.open(name, os.O_RDWR)
+    os.pwrite(fd, b"written before the daemon was killed", 100_000)
+    os.pwrite(fd, b"the end", os.fstat(fd).st_size + 70_000)
+    os.utime(fd, ns=(10**18, 10**18 + 5 * 10**9))
+    os.fsync(fd)
+logs = [name for name in os.listdir("crashed/.gzipfs/log") if name.endswith(".log")]
+assert len(logs) == 2, logs
+run = subprocess.run([program, "export", "crashed/file.gz", "-o", "refused"],
+                     capture_output=True, text=True, timeout=60)
+assert run.returncode == 1 and "has changes in a redo log, and its store is in use" in run.stderr, run
+os.kill(daemon, signal.SIGKILL)
+PYTHON
+  daemon=
+  [ ! -e refused ] || fail "a file that was refused"
+  for _ in $(seq 200); do stat mnt >/dev/null 2>&1 || break; sleep 0.05; done
+  umount -l mnt 2>/dev/null || fusermount3 -uz mnt || fail umount
+  state() { find crashed -type f -printf '%p %s %T@ %i\n' | sort; }
+  before=$(state)
+  for form in --plain --single-member; do
+    read_it=(zcat); [ $form = --plain ] && read_it=(cat)
+    expect 0 "" "$GZIPFS" export $form crashed/file.gz -o left
+    "${read_it[@]}" <left | cmp - changed || fail "$form of a file with a log"
+    same "$form: time" 1000000005 "$(stat -c %Y left)"
+    "$GZIPFS" export $form crashed/other.gz | "${read_it[@]}" | cmp - changed || fail "$form -c"
+    rm left
+    expect 0 "" "$GZIPFS" export $form crashed -o left
+    [ $form = --plain ] || python3 "$here/single_member_readers.py" --quick left/file.gz changed ||
+      fail "a single member of a file with a log"
+    "${read_it[@]}" <left/other* | cmp - changed || fail "$form of a store with logs"
+    rm -r left
+  done
+  same "the store" "$before" "$(state)"
+else
+  echo "left out: redo logs, which take /dev/fuse"
+fi
+
 # A signal removes what is not complete.
 mkdir signalled
 head -c 30000000 /dev/urandom | gzip -1 >slow.gz

@@ -133,6 +133,26 @@ if [ -n "${seen-}" ] && [ ! -e changing/file.gz ]; then
   same "a changing file" more "$(tail -n 1 changing/file | tail -c 5)"
 fi
 
+# What is no store yet is nobody else's meanwhile: neither to import nor to mount.
+mkdir -p taken/sub
+head -c 20000000 /dev/zero | tr '\0' y >taken/sub/file
+cp text taken/text
+"$GZIPFS" import -l 12 -p 1 taken >stdout.first 2>&1 &
+pid=$!
+for _ in $(seq 500); do find taken | grep -q gzipfs-new && break; sleep 0.01; done
+kill -STOP $pid || fail "the import is too fast: $(cat stdout.first)"
+real=$(realpath taken)
+for path in taken taken/sub taken/text; do
+  expect 1 "gzipfs import: the store $real is already mounted (by process $pid)" \
+    "$GZIPFS" import $path
+done
+expect 32 "gzipfs: the store $real is already mounted (by process $pid)" "$GZIPFS" taken "$plain"
+kill -CONT $pid
+wait $pid || fail "the first import: $(cat stdout.first)"
+zcat taken/sub/file.gz | cmp - <(head -c 20000000 /dev/zero | tr '\0' y) || fail "a locked import"
+expect 0 "" "$GZIPFS" import --dry-run made
+[ ! -e made/.gzipfs ] || fail "--dry-run makes a store"
+
 # Recovery after such an end gives what was copied as it is a tail: it is no collision.
 mkdir nothings; : >nothings/nothing.gz; touch -d 2001-02-03 nothings/nothing.gz
 expect 0 "" "$GZIPFS" import nothings/ --to unclean

@@ -107,6 +107,33 @@ TEST_F(ContentCopy, ShortMembersAndDeadTailsInTheSourceDoNotMatter) {
   EXPECT_LT(CopyBase().size(), Base().size());
 }
 
+// The list of a gibibyte of them would take many gibibytes.
+TEST_F(ContentCopy, TinyMembersAreCopiedInPortions) {
+  constexpr size_t kPlainBytes = 16;
+  constexpr size_t kCount = 5 * kBlock + 3;  // some 327,000
+  const Buffer words = test::TextLike(kPlainBytes);
+  const EncodedBlock member = EncodeBlock(Profile::kBgzf, 1, words);
+  test::StoredFile file;
+  Buffer plain;
+  for (size_t i = 0; i < kCount; ++i) {
+    file.AddEncoded(member);
+    test::Append(&plain, words);
+  }
+  file.AddTail();
+  test::WriteFile(base_path(), file.bytes);
+  Open();
+  std::atomic<int> copies = 0;
+  ops_.before = [&](Call call) {
+    if (call == Call::kCopy) ++copies;
+    return 0;
+  };
+  EXPECT_EQ(Copy(0, 0, plain.size()), plain.size());
+  ops_.before = nullptr;
+  // They lie side by side, and would otherwise be copied at once.
+  EXPECT_GE(copies, 3);
+  ExpectCopy(plain);
+}
+
 TEST_F(ContentCopy, NothingIsCopiedWhereItWouldNotFit) {
   const Buffer plain = test::TextLike(4 * kBlock);
   Make(plain);
@@ -170,6 +197,58 @@ TEST_F(ContentCopy, ADamagedMemberIsDamagedInTheCopyToo) {
   EXPECT_FALSE(copy_->Read(kBlock, bytes));
   ASSERT_TRUE(copy_->Read(2 * kBlock, bytes));
   EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), plain.begin() + 2 * kBlock));
+}
+
+// What would have come between the file's end and the copy is gone again.
+TEST_F(ContentCopy, ACopyThatFailsBehindTheEndLeavesNoZeros) {
+  const Buffer plain = test::TextLike(4 * kBlock);
+  Make(plain);
+  for (const Buffer& start : {test::TextLike(kBlock, 9), test::TextLike(kBlock + 100, 8),
+                              test::TextLike(7, 7), Buffer()}) {
+    for (const Call call : {Call::kCopy, Call::kWrite}) {
+      for (const bool is_dirty : {false, true}) {
+        ASSERT_TRUE(copy_->Truncate(0));
+        ASSERT_TRUE(copy_->Write(0, start));
+        if (!is_dirty) {
+          ASSERT_TRUE(copy_->Flush());
+        }
+        ops_.before = [&](Call made) { return made == call ? ENOSPC : 0; };
+        const auto copied = copy_->CopyMembers(*content_, 0, 6 * kBlock, plain.size());
+        EXPECT_EQ(copied.error().value(), ENOSPC);
+        ops_.before = nullptr;
+        ExpectCopy(start);
+      }
+    }
+  }
+}
+
+TEST_F(ContentCopy, ASourceThatCannotBeCopiedLeavesNoZeros) {
+  test::WriteFile(base_path(), test::MakeForeign(test::TextLike(3 * kBlock)));
+  Open();
+  const Buffer start = test::TextLike(kBlock + 5);
+  ASSERT_TRUE(copy_->Write(0, start));
+  EXPECT_EQ(Copy(0, 3 * kBlock, 3 * kBlock), 0u);
+  ExpectCopy(start);
+}
+
+// Who writes while the copy fails keeps what he wrote.
+TEST_F(ContentCopy, WhatIsWrittenWhileACopyFailsIsKept) {
+  Make(test::TextLike(4 * kBlock));
+  const Buffer end = test::FromText("from beside it");
+  bool has_written = false;
+  ops_.before = [&](Call call) {
+    if (call != Call::kCopy) return 0;
+    if (!std::exchange(has_written, true)) {
+      EXPECT_TRUE(copy_->Write(9 * kBlock + 3, end));
+    }
+    return EIO;
+  };
+  EXPECT_FALSE(copy_->CopyMembers(*content_, 0, 2 * kBlock, 4 * kBlock));
+  ops_.before = nullptr;
+  EXPECT_TRUE(has_written);
+  Buffer expected(9 * kBlock + 3);
+  test::Append(&expected, end);
+  ExpectCopy(expected);
 }
 
 TEST_F(ContentCopy, AFullDiskLeavesTheFileAsItWas) {

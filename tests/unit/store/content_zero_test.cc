@@ -141,6 +141,27 @@ TEST_F(ContentZero, AGibibyteTakesNeitherMemoryNorLog) {
   EXPECT_LE(Base().size(), kGiB / kBlock * 112 + 10'000);
 }
 
+// Behind the base's end no range of zeros is noted, but each has to go to the log.
+TEST_F(ContentZero, AnyNumberOfHolesBehindTheBaseGoesToTheLogInPortions) {
+  constexpr uint64_t kRanges = 64 * 1024;  // the bound
+  MakeText(2 * kBlock);
+  Write(7, test::FromText("logged"));
+  test::Overwrite(&plain_, 7, test::FromText("logged"));
+  ASSERT_TRUE(content_->Sync());
+  Truncate(4 * kRanges * kBlock);
+  const uint64_t log_before = LogBytes();
+  for (uint64_t i = 0; i < kRanges; ++i) {
+    ASSERT_TRUE(content_->Zero((3 + 2 * i) * kBlock, (4 + 2 * i) * kBlock, false));
+  }
+  EXPECT_EQ(LogBytes(), log_before);
+  ASSERT_TRUE(content_->Zero(2 * kBlock + 2 * kRanges * kBlock, (4 + 2 * kRanges) * kBlock, false));
+  EXPECT_GE(LogBytes(), log_before + kRanges * 40);
+  Truncate(plain_.size());
+  ASSERT_TRUE(content_->Sync());
+  Remount();
+  EXPECT_TRUE(Gunzipped() == plain_);
+}
+
 TEST_F(ContentZero, SyncedZerosAreReplayedInOrder) {
   MakeText(8 * kBlock);
   Write(3 * kBlock, test::FromText("before"));

@@ -1,5 +1,7 @@
 // POSIX ACLs and the umask, as far as the kernel leaves them to the mount.
+#include "fs/sys/privileges.h"
 #include "fs/sys/xattr.h"
+#include "tests/unit/capability.h"
 #include "tests/unit/vfs/vfs_fixture.h"
 
 namespace gzipfs::test {
@@ -102,10 +104,7 @@ TEST_F(OpsAclTest, AReplacedBaseKeepsAclAndAttributes) {
 TEST_F(OpsAclTest, WhatTheKernelWritesBackTakesNoCapabilitiesAway) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   constexpr char kName[] = "security.capability";
-  std::vector<std::byte> capability(20);  // cap_net_raw+ep (capabilities(7), revision 2)
-  capability[0] = std::byte{1};
-  capability[3] = std::byte{2};
-  capability[5] = std::byte{0x20};
+  const std::vector<std::byte> capability = SomeCapability();
   Make("gzip", "text");
   PutInStore("raw", "raw bytes");
   for (const std::string name : {"gzip", "raw"}) {
@@ -117,6 +116,35 @@ TEST_F(OpsAclTest, WhatTheKernelWritesBackTakesNoCapabilitiesAway) {
     ASSERT_EQ(ErrorOf(vfs_->SettleAll()), 0);
     EXPECT_EQ(ErrorOf(vfs_->GetXattr(Node(name), kName)), 0) << name;
   }
+}
+
+// A checkpoint of a hard link copies its image over the base. Who writes meanwhile
+// must find that there is something to take away.
+TEST_F(OpsAclTest, CapabilitiesAreThereWhileTheirBaseIsOverwritten) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  Make("a", std::string(3 * kBlock, 'x'));
+  ASSERT_EQ(ErrorOf(vfs_->Link(Node("a"), kRootNodeId, "b")), 0);
+  const NodeId node = Node("a");
+  ASSERT_EQ(ErrorOf(vfs_->SetXattr(kRootCaller, node, kCapabilityXattr, SomeCapability(), 0)),
+            0);
+  FileHandle* handle = Open("a", O_RDWR);
+  ASSERT_EQ(ErrorOf(vfs_->Write(nullptr, *handle, 70'000, BytesOf("changed"))), 0);
+  int looks = 0;
+  ops_.before = [&](Call call) {
+    if (call != Call::kTruncate || looks++ > 0) return 0;
+    const int base = ::open(StorePath("a.gz").c_str(), O_RDONLY | O_CLOEXEC);
+    EXPECT_FALSE(gzipfs::GetXattr(base, kCapabilityXattr)) << "the test looks too early";
+    ::close(base);
+    EXPECT_EQ(ErrorOf(vfs_->GetXattr(node, kCapabilityXattr)), 0);
+    const auto names = vfs_->ListXattrs(node);
+    EXPECT_TRUE(names && names->find(kCapabilityXattr) != std::string::npos);
+    return 0;
+  };
+  EXPECT_EQ(ErrorOf(vfs_->SettleAll()), 0);
+  ops_.before = nullptr;
+  EXPECT_GT(looks, 0);
+  EXPECT_EQ(ErrorOf(vfs_->GetXattr(node, kCapabilityXattr)), 0);
+  Close(handle);
 }
 
 }  // namespace

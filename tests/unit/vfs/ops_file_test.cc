@@ -153,6 +153,36 @@ TEST_F(OpsFileTest, RawFilesAreWrittenAsTheyAre) {
   EXPECT_EQ(Attr("raw").st_size, 10);
 }
 
+TEST_F(OpsFileTest, ARawCopyThatFailsTellsHowFarItCame) {
+  const std::string text(100'000, 'x');
+  PutInStore("source", text);
+  FileHandle* source = Open("source", O_RDONLY);
+  for (const int good_calls : {0, 1}) {
+    PutInStore("target", "old");
+    FileHandle* target = Open("target", O_RDWR);
+    int calls = 0;
+    // The first one is for everything, and fails half-way; the second for half of it.
+    ops_.before = [&](Call call) {
+      if (call != Call::kCopy) return 0;
+      const int number = calls++;
+      return number >= 1 && number <= good_calls ? 0 : ENOSPC;
+    };
+    const auto copied = vfs_->CopyRange(kRootCaller, *source, 0, *target, 3, text.size());
+    ops_.before = nullptr;
+    if (good_calls == 0) {
+      EXPECT_EQ(ErrorOf(copied), ENOSPC);
+      EXPECT_EQ(Read(target), "old");
+    } else {
+      ASSERT_TRUE(copied);
+      EXPECT_EQ(*copied, text.size() / 2);
+      EXPECT_EQ(Read(target), "old" + text.substr(0, text.size() / 2));
+    }
+    Close(target);
+    ASSERT_EQ(Unlink("target"), 0);
+  }
+  Close(source);
+}
+
 TEST_F(OpsFileTest, AllocatingMakesAFileLongerAndNothingElse) {
   Make("a", "text");
   FileHandle* handle = Open("a", O_RDWR);
