@@ -308,6 +308,7 @@ TEST_F(ContentReadAndWritten, HasTheMembersThatWereRead) {
   WriteCopy(WriteSource::kProgram);
   EXPECT_TRUE(HasItsMembers());
   ASSERT_TRUE(copy_->Truncate(0));
+  EXPECT_TRUE(ReadAll() == plain_);  // since the copy was read, its members were the last seen
   WriteCopy(WriteSource::kKernel);
   EXPECT_TRUE(HasItsMembers());
 }
