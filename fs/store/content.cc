@@ -106,6 +106,33 @@ Result<void> ContentImpl::Flush() {
   return {};
 }
 
+// Whether something between the base's end and the file's was never written. May miss one
+// in a block that was written in layers.
+bool ContentImpl::HasHole() const {
+  uint64_t at = base_plain_;
+  for (auto next = blocks_.lower_bound(at / block_bytes_); next != blocks_.end(); ++next) {
+    const auto& [index, block] = *next;
+    const uint64_t start = BlockStart(index);
+    if (start > at) return true;
+    const uint64_t end = std::min(plain_bytes_, start + block_bytes_);
+    const bool is_covered = block->beneath || block->valid.Covers(
+        static_cast<uint32_t>(at - start), static_cast<uint32_t>(end - start));
+    if (!is_covered) return true;
+    at = end;
+  }
+  return at < plain_bytes_;
+}
+
+// Were the hole filled now, whoever writes there would overwrite: all that is behind it
+// would go to the log and be compressed once more.
+Result<void> ContentImpl::FlushBesideWriters() {
+  if (!store_.space().IsLow(0)) {
+    MutexLock lock(mutex_);
+    if (mode_ == Mode::kAppend && !sticky_error_ && !append_error_ && HasHole()) return {};
+  }
+  return Flush();
+}
+
 Result<void> ContentImpl::Settle() {
   ++settle_waiter_count_;
   MutexLock settle_lock(settle_mutex_);

@@ -117,6 +117,10 @@ class Content {
   // close(2) was called on a handle. In append mode everything is in the base
   // when this returns, with its tail; in logged mode nothing is written.
   virtual Result<void> Flush() = 0;
+  // The same while others have it open for writing. A hole in append mode may be for them
+  // to fill: what was written behind it stays where it is until a later flush, Sync or
+  // Settle, unless the disk is nearly full.
+  virtual Result<void> FlushBesideWriters() = 0;
 
   // fsync(2), fdatasync(2): durable when this returns, the base's directory
   // entry included.

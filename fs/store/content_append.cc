@@ -76,7 +76,15 @@ bool ContentImpl::IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) cons
          BlockStart(block.index) + block.encode_begin == plain_offset;
 }
 
-std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
+// Whether `block` is full but followed by a hole. Where a program writes into a
+// preallocated file the kernel brings whole pages, of which the program may not have
+// written all yet: the rest comes soon, and must not be an overwrite by then.
+bool ContentImpl::MayGrow(const DirtyBlock& block) const {
+  const uint64_t end = BlockStart(block.index) + block.encode_end;
+  return end < plain_bytes_ && end % block_bytes_ == 0 && !blocks_.contains(block.index + 1);
+}
+
+std::vector<BlockPtr> ContentImpl::TakeReadyRun(uint64_t wanted_end) {
   constexpr size_t kMaxRunBytes = 4 * kMiB;
   std::vector<BlockPtr> run;
   if (appending_ || mode_ != Mode::kAppend || append_error_ || sticky_error_) return run;
@@ -87,6 +95,7 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun() {
     if (next == blocks_.end()) break;
     const BlockPtr& block = next->second;
     if (block->is_frozen || !IsReadyAt(*block, plain_end)) break;
+    if (plain_end >= wanted_end && MayGrow(*block)) break;
     block->state = DirtyBlock::State::kAppending;
     run_bytes += block->MemberBytes();
     plain_end = BlockStart(block->index) + block->encode_end;
@@ -142,13 +151,13 @@ void ContentImpl::HideAppendedHole() {
   }
 }
 
-void ContentImpl::AppendReady() {
+void ContentImpl::AppendReady(uint64_t wanted_end) {
   for (;;) {
     std::vector<BlockPtr> run;
     std::shared_ptr<BaseFile> base;
     {
       MutexLock lock(mutex_);
-      run = TakeReadyRun();
+      run = TakeReadyRun(wanted_end);
       base = base_;
     }
     if (run.empty()) return;
@@ -248,7 +257,7 @@ void ContentImpl::CoverLogged(const BlockPtr& logged) {
 
 Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {
   for (;;) {
-    AppendReady();
+    AppendReady(plain_end);
     BlockPtr block;
     BlockPtr logged;
     uint64_t hole_begin = 0;

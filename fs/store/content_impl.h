@@ -47,6 +47,7 @@ class ContentImpl final : public Content,
                                uint64_t byte_count) override;
   Result<uint64_t> Seek(uint64_t plain_offset, SeekTo what) override;
   Result<void> Flush() override;
+  Result<void> FlushBesideWriters() override;
   Result<void> Sync() override;
   Result<void> Settle() override;
   Result<void> CompleteEnd() override;
@@ -191,11 +192,13 @@ class ContentImpl final : public Content,
   void SubmitEncoding(BlockPtr block, int level);
   void FinishEncoding(const BlockPtr& block, std::shared_ptr<const EncodedBlock> encoded)
       EXCLUDES(mutex_);
-  void AppendReady() EXCLUDES(mutex_);
+  // All that is ready; from `wanted_end` on not what may grow still.
+  void AppendReady(uint64_t wanted_end = 0) EXCLUDES(mutex_);
   Result<void> AppendRun(BaseFile& base, std::span<const BlockPtr> run) EXCLUDES(mutex_);
   void CoverLogged(const BlockPtr& logged) EXCLUDES(mutex_);
   bool IsReadyAt(const DirtyBlock& block, uint64_t plain_offset) const REQUIRES(mutex_);
-  std::vector<BlockPtr> TakeReadyRun() REQUIRES(mutex_);
+  bool MayGrow(const DirtyBlock& block) const REQUIRES(mutex_);
+  std::vector<BlockPtr> TakeReadyRun(uint64_t wanted_end) REQUIRES(mutex_);
   void HideAppendedHole() REQUIRES(mutex_);
   Result<void> AppendAll(uint64_t plain_end) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
   void FinishRun(std::span<const BlockPtr> run, const Result<void>& written) EXCLUDES(mutex_);
@@ -270,6 +273,7 @@ class ContentImpl final : public Content,
   Result<void> ApplyRecord(const LogRecord& record) EXCLUDES(mutex_);
 
   bool IsOnlyAppended() const REQUIRES(mutex_);
+  bool HasHole() const REQUIRES(mutex_);
 
   // content_checkpoint.cc
   bool NeedsCheckpoint() const EXCLUDES(mutex_);

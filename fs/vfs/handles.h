@@ -1,6 +1,7 @@
 // What an open file description and an open directory are to the mount.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -11,12 +12,14 @@
 
 namespace gzipfs {
 
-// One open(2). Constant after construction; thread-safe as the OpenFile is.
+// One open(2). Constant after construction, but for `has_flushed`; thread-safe as the
+// OpenFile is.
 struct FileHandle {
   OpenFileRef file;
   bool may_write;
   bool appends;       // O_APPEND, and the kernel leaves it to us where the end is
   bool writes_synced;  // O_SYNC or O_DSYNC
+  std::atomic<bool> has_flushed{false};  // there was a close(2) of it: the last, as a rule
 };
 
 // One opendir(3). Readers of one handle take turns.

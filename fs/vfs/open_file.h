@@ -48,6 +48,10 @@ class OpenFile {
   void AddWriter() { writer_count_.fetch_add(1); }
   void RemoveWriter() { writer_count_.fetch_sub(1); }
   bool has_writers() const { return writer_count_.load() > 0; }
+  // Likewise, but only those that were not closed in part: a handle's first flush.
+  void AddUnflushedWriter() { unflushed_writer_count_.fetch_add(1); }
+  void RemoveUnflushedWriter() { unflushed_writer_count_.fetch_sub(1); }
+  bool has_unflushed_writers() const { return unflushed_writer_count_.load() > 0; }
 
   // How often settling it had failed before.
   unsigned CountSettleFailure() { return settle_failures_.fetch_add(1); }
@@ -80,6 +84,7 @@ class OpenFile {
 
   std::atomic<unsigned> settle_failures_{0};
   std::atomic<unsigned> writer_count_{0};
+  std::atomic<unsigned> unflushed_writer_count_{0};
   std::atomic<int64_t> change_time_ns_{0};
   std::atomic<uint32_t> xattr_change_count_{1};
   std::atomic<uint32_t> lacking_as_of_{0};

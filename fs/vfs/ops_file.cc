@@ -43,17 +43,23 @@ bool Vfs::HasItsPlace(const InodeRef& inode) {
 }
 
 Opened Vfs::MakeHandle(OpenedFile opened, int flags) {
-  auto handle = std::make_unique<FileHandle>(
-      FileHandle{.file = std::move(opened.file),
-                 .may_write = WantsWrite(flags),
-                 .appends = (flags & O_APPEND) != 0 && !writeback_,
-                 .writes_synced = (flags & (O_SYNC | O_DSYNC)) != 0});
-  if (handle->may_write) handle->file->AddWriter();
+  std::unique_ptr<FileHandle> handle(
+      new FileHandle{.file = std::move(opened.file),
+                     .may_write = WantsWrite(flags),
+                     .appends = (flags & O_APPEND) != 0 && !writeback_,
+                     .writes_synced = (flags & (O_SYNC | O_DSYNC)) != 0});
+  if (handle->may_write) {
+    handle->file->AddWriter();
+    handle->file->AddUnflushedWriter();
+  }
   return {file_handles_.Add(std::move(handle)), opened.keeps_pages};
 }
 
 void Vfs::Release(FileHandle* handle) {
-  if (handle->may_write) handle->file->RemoveWriter();
+  if (handle->may_write) {
+    handle->file->RemoveWriter();
+    if (!handle->has_flushed) handle->file->RemoveUnflushedWriter();
+  }
   (void)file_handles_.Remove(handle);
 }
 
@@ -116,8 +122,11 @@ Result<void> Vfs::DropSetIds(const Caller& caller, const OpenFile& file) {
 
 Result<void> Vfs::Flush(FileHandle& handle) {
   if (!handle.may_write) return {};
+  if (!handle.has_flushed.exchange(true)) handle.file->RemoveUnflushedWriter();
   const auto content = handle.file->content();
-  return content ? content->Flush() : Result<void>();
+  if (!content) return {};
+  return handle.file->has_unflushed_writers() ? content->FlushBesideWriters()
+                                              : content->Flush();
 }
 
 Result<void> Vfs::Sync(FileHandle& handle, bool data_only) {

@@ -111,6 +111,16 @@ class Bench:
         """A program built from tests/bench."""
         return os.path.join(self.top, "build", name)
 
+    def require_disk(self):
+        """NotRun where --disk is a directory in RAM."""
+        with open("/proc/mounts", encoding="utf-8") as mounts:
+            table = [line.split() for line in mounts]
+        place = os.path.realpath(self.disk)
+        best = max((entry for entry in table if (place + "/").startswith(
+            entry[1].rstrip("/") + "/")), key=lambda entry: len(entry[1]))
+        if best[2] in ("tmpfs", "ramfs"):
+            raise NotRun(f"{self.disk} is not on a disk (--disk)")
+
     def passthrough(self):
         made = subprocess.run([os.path.join(self.top, "tests", "bench", "passthrough")],
                               stdout=subprocess.PIPE, text=True, check=False)

@@ -105,10 +105,10 @@ class Gzipfs:
         return 0
 
     def written_bytes(self):
-        """What the daemon has written: to the store, and 16 bytes or more for each reply."""
+        """What the daemon has written to files, if they are on a disk; proc(5)."""
         with open(f"/proc/{self.pid}/io", encoding="ascii") as counters:
             for line in counters:
-                if line.startswith("wchar:"):
+                if line.startswith("write_bytes:"):
                     return int(line.split()[1])
         return 0
 

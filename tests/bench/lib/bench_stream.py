@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from bench_frame import NotRun, Workload, output_of, seconds_of
+from bench_frame import Workload, output_of, seconds_of
 from bench_mounts import Btrfs, Gzipfs, Passthrough, Plain
 
 CHUNK = 1 << 20
@@ -112,13 +112,7 @@ class DiskWrite(Sequential):
 
     def prepare(self):
         self.bench.input()
-        with open("/proc/mounts", encoding="utf-8") as mounts:
-            table = [line.split() for line in mounts]
-        place = os.path.realpath(self.bench.disk)
-        best = max((entry for entry in table if (place + "/").startswith(
-            entry[1].rstrip("/") + "/")), key=lambda entry: len(entry[1]))
-        if best[2] in ("tmpfs", "ramfs"):
-            raise NotRun(f"{self.bench.disk} is not on a disk (--disk)")
+        self.bench.require_disk()
 
     def round(self, number):
         disk = self.bench.disk

@@ -36,6 +36,21 @@ TEST_F(OpsFileTest, AClosedFileIsSettledInTheBackgroundAtTheLatestBySettleAll) {
   EXPECT_EQ(Gunzipped("a.gz").substr(0, 9), "changedxx");
 }
 
+TEST_F(OpsFileTest, AHoleIsLeftToOthersWhoHaveTheFileOpenAndFilledByTheLastClose) {
+  Make("a", "");
+  FileHandle* first = Open("a", O_RDWR);
+  FileHandle* second = Open("a", O_RDWR);
+  const std::string text(100000, 'x');
+  Write(first, 65536, text);
+  EXPECT_EQ(ErrorOf(vfs_->Flush(*first)), 0);
+  EXPECT_EQ(Gunzipped("a.gz"), "");
+  Write(second, 0, text.substr(0, 65536));
+  EXPECT_EQ(ErrorOf(vfs_->Flush(*second)), 0);  // the first handle is as good as closed
+  EXPECT_EQ(Gunzipped("a.gz"), text + text.substr(0, 65536));
+  vfs_->Release(first);
+  vfs_->Release(second);
+}
+
 TEST_F(OpsFileTest, ANewBaseIsStillTheSameFile) {
   Make("a", std::string(200000, 'x'));
   const struct stat before = Attr("a");
