@@ -19,6 +19,13 @@ size_t QueueCapacity(unsigned worker_count) {
   return std::min<size_t>(kJobsPerWorker * std::max(worker_count, 1u), kMaxQueuedJobs);
 }
 
+// What the job has counted that runs on this thread.
+struct JobBytes {
+  uint64_t in = 0;
+  uint64_t out = 0;
+};
+thread_local JobBytes job_bytes;
+
 }  // namespace
 
 CodecPool::CodecPool(unsigned worker_count)
@@ -37,17 +44,29 @@ void CodecPool::Work(Counters& counters) {
   using Clock = std::chrono::steady_clock;
   while (Job* job = queue_.Pop()) {
     const Clock::time_point begin = Clock::now();
+    job_bytes = {};
     job->Run();
+    counters.in_bytes += job_bytes.in;
+    counters.out_bytes += job_bytes.out;
     counters.busy_ns += std::chrono::nanoseconds(Clock::now() - begin).count();
     ++counters.job_count;
   }
 }
 
+// The count of jobs is the last to be moved, so the first to be read.
 std::vector<CodecPool::Load> CodecPool::Loads() const {
   std::vector<Load> loads;
-  for (const Counters& counters : counters_)
-    loads.push_back({counters.job_count, std::chrono::nanoseconds(counters.busy_ns)});
+  for (const Counters& counters : counters_) {
+    const uint64_t job_count = counters.job_count;
+    loads.push_back({job_count, std::chrono::nanoseconds(counters.busy_ns), counters.in_bytes,
+                     counters.out_bytes});
+  }
   return loads;
+}
+
+void CodecPool::CountBytes(uint64_t in_bytes, uint64_t out_bytes) {
+  job_bytes.in += in_bytes;
+  job_bytes.out += out_bytes;
 }
 
 CodecPool::~CodecPool() {

@@ -35,13 +35,21 @@ class CodecPool {
   struct Load {
     uint64_t job_count = 0;
     std::chrono::nanoseconds busy{0};  // in jobs, waits for a core included
+    uint64_t in_bytes = 0;             // as the jobs have counted them
+    uint64_t out_bytes = 0;
   };
   std::vector<Load> Loads() const;
+
+  // For a job: what it has made of what. Goes to the load of the worker that runs it when it
+  // has ended; of no worker, nowhere.
+  static void CountBytes(uint64_t in_bytes, uint64_t out_bytes);
 
  private:
   struct Counters {
     std::atomic<uint64_t> job_count{0};
     std::atomic<int64_t> busy_ns{0};
+    std::atomic<uint64_t> in_bytes{0};
+    std::atomic<uint64_t> out_bytes{0};
   };
   void Work(Counters& counters);
 

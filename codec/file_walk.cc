@@ -60,6 +60,7 @@ Result<void> PassUpTo(MemberScanner& scanner, uint64_t file_end, uint64_t plain_
 
 Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes, ScanKeep keep) {
   FileLayout layout;
+  uint64_t restarts_bytes = 0;
   MemberScanner scanner(source);
   if (keep == ScanKeep::kRestarts) scanner.RecordRestarts();
   for (bool is_first = true;; is_first = false) {
@@ -81,7 +82,10 @@ Result<FileLayout> ScanLayout(const ByteSource& source, uint64_t limit_bytes, Sc
       break;
     }
     AddMember(**next, limit_bytes, layout);
-    if (RestartsRef restarts = scanner.TakeRestarts()) layout.restarts.push_back(restarts);
+    // Members behind so many are decoded from their start.
+    RestartsRef restarts = scanner.TakeRestarts();
+    if (restarts) restarts_bytes += restarts->MemoryBytes() + sizeof(RestartsRef);
+    if (restarts && restarts_bytes <= limit_bytes) layout.restarts.push_back(std::move(restarts));
   }
   layout.valid_bytes = layout.index.file_bytes();
   return layout;

@@ -170,7 +170,8 @@ struct FileLayout {
   // Members that are not, each a group of its own: those that fit the limit.
   // Further ones share groups and are found by a walk.
   std::vector<MemberInfo> foreign;
-  // Of those of them that are larger than a piece; none where the scan keeps none.
+  // Of those of them that are larger than a piece, as far as they fit the limit, too; none
+  // where the scan keeps none.
   std::vector<RestartsRef> restarts;
   // Why the last member, a foreign one, cannot be decoded to its end. It then
   // counts as one of one plain byte more than can be decoded, or of as many as

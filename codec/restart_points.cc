@@ -132,7 +132,7 @@ RestartRecorder::RestartRecorder(const ByteSource& source, uint64_t member_offse
 
 bool RestartRecorder::IsDue() const {
   const uint64_t plain_bytes = restarts_.plain_bytes - point_plain_;
-  return plain_bytes >= kMaxRestartSpacing ||
+  return plain_bytes >= max_spacing_ ||
          (plain_bytes >= kMinRestartSpacing &&
           consumed_ - point_consumed_ >= kRestartShareOfFile * point_cost_bytes_);
 }
@@ -203,6 +203,22 @@ void RestartRecorder::AddPoint(DeflatePlace place) {
                               .place = std::move(place),
                               .window_bytes = static_cast<uint32_t>(window.size()),
                               .window = std::move(packed)});
+  points_bytes_ += restarts_.points.back().MemoryBytes();
+  ThinPoints();
+}
+
+// Drops every other point as long as they take too much.
+void RestartRecorder::ThinPoints() {
+  std::vector<RestartPoint>& points = restarts_.points;
+  while (points_bytes_ > kSparedRestartBytes + consumed_ / kRestartShareOfFile &&
+         points.size() > 1) {
+    // The second one stays: decoding can begin at the stream's start as well.
+    for (size_t i = 1; i < points.size(); i += 2) points[i / 2] = std::move(points[i]);
+    points.resize(points.size() / 2);
+    points_bytes_ = 0;
+    for (const RestartPoint& point : points) points_bytes_ += point.MemoryBytes();
+    max_spacing_ *= 2;
+  }
 }
 
 // Two neighbours become one as long as they take too much of an index.

@@ -32,9 +32,13 @@ inline constexpr uint64_t kMinRestartSpacing = kMiB;
 
 // And so many times as many stored bytes apart as one takes: all of them are
 // less than 1 % of the file. In a file that compresses so well that these would
-// be further apart than a read can pass in 20 ms that does not hold.
+// be further apart than a read can pass in 20 ms that does not hold; there they may take
+// kSparedRestartBytes besides. Where they would take more (a file made for that: windows that
+// do not compress, in plain bytes that do) every other one goes, and they lie twice as far
+// apart from then on.
 inline constexpr uint64_t kRestartShareOfFile = 128;
 inline constexpr uint64_t kMaxRestartSpacing = 24 * kMiB;
+inline constexpr uint64_t kSparedRestartBytes = 256 * kKiB;
 
 // Where decoding can begin.
 struct RestartPoint {
@@ -91,6 +95,7 @@ class RestartRecorder {
   void ChooseStep(const StreamDecompressor::Progress& progress);
   void KeepWindow(std::span<const std::byte> plain);
   void AddPoint(DeflatePlace place);
+  void ThinPoints();
   void CountPieces(std::span<const std::byte> plain);
   void JoinPieces();
 
@@ -107,6 +112,8 @@ class RestartRecorder {
   uint64_t point_plain_ = 0;                 // where the last point is
   uint64_t point_consumed_ = 0;
   uint64_t point_cost_bytes_;                // what it takes in an index
+  uint64_t points_bytes_ = 0;                // what all of them take in memory
+  uint64_t max_spacing_ = kMaxRestartSpacing;
   uint32_t piece_crc_ = 0;
 };
 

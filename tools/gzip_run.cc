@@ -330,8 +330,11 @@ void GzipRun::SayDone(const Input& input, const std::string& outcome) {
   const std::vector<CodecPool::Load> loads = pool_.Loads();
   for (size_t i = 0; i < loads.size(); ++i) {
     const std::chrono::duration<double> busy = loads[i].busy;
-    line += fmt::format("\n  worker {}: {} jobs so far, {:.2f} s", i + 1, loads[i].job_count,
-                        busy.count());
+    const double busy_time = std::max(busy.count(), 1e-6);
+    line += fmt::format("\n  worker {}: {} jobs so far, {:.2f} s, {:.1f} MB/s in, {:.1f} MB/s out",
+                        i + 1, loads[i].job_count, busy.count(),
+                        Megabytes(loads[i].in_bytes) / busy_time,
+                        Megabytes(loads[i].out_bytes) / busy_time);
   }
   line += "\n";
   (void)WriteStream(STDERR_FILENO, std::as_bytes(std::span(line)));

@@ -26,7 +26,9 @@ class PackStream::EncodeJob final : public Job {
   void Reserve() { serial_ = results_.NextSerial(); }
 
   void Run() override {
-    results_.Put(serial_, Encode());
+    Result<EncodedBlock> batch = Encode();
+    if (batch) CodecPool::CountBytes(plain_.size(), batch->bytes.size());
+    results_.Put(serial_, std::move(batch));
     delete this;
   }
 

@@ -56,6 +56,9 @@ class PlainStream::DecodeJob final : public Job {
       } else {
         Decode();
       }
+      const size_t joined_bytes = batch_->piece.deflate.size();
+      CodecPool::CountBytes(batch_->stored.size(),
+                            keep_ == Keep::kDeflate ? joined_bytes : batch_->plain_bytes);
       results_.Put(serial_, std::move(batch_->piece));
     } catch (const std::bad_alloc&) {
       results_.Put(serial_, Fail(ENOMEM));

@@ -15,7 +15,17 @@ crc=$(python3 -c 'import zlib; print("%08x" % zlib.crc32(open("made/a","rb").rea
 same "-lv" "$crc" "$("$GZIPFS" unpack -lv two.gz | awk 'NR == 2 { print $2 }')"
 "$GZIPFS" pack -kvc -p 2 made/a 2>told >/dev/null
 grep -q " 4 blocks, 200000 bytes in, .* MB/s in, .* MB/s out" told || fail "-v: $(cat told)"
-grep -q "worker 2: " told || fail "-v: $(cat told)"
+for worker in 1 2; do
+  grep -Eq "worker $worker: [0-9]+ jobs so far, [0-9.]+ s, [0-9.]+ MB/s in, [0-9.]+ MB/s out" told ||
+    fail "-v: $(cat told)"
+done
+# A worker's rates are those of the bytes that went through it.
+head -c 22500000 /dev/urandom | base64 -w 0 >letters  # 30 MB
+"$GZIPFS" pack -1 -kvc -p 1 letters 2>told >letters.packed
+"$GZIPFS" unpack -vc -p 1 <letters.packed 2>>told >/dev/null
+rm letters letters.packed
+awk '/worker 1:/ { ++seen; bytes = $7 * ($9 > $12 ? $9 : $12); if (bytes < 15 || bytes > 45) exit bad = 1 }
+  END { exit bad || seen != 2 }' told || fail "rates of a worker: $(cat told)"
 
 # Without the memory to work nothing is left and nothing is lost.
 if ! is_sanitized; then

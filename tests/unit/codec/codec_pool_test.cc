@@ -114,6 +114,38 @@ TEST(CodecPool, WaitingThreadCanHelp) {
   gate.gate.count_down();
 }
 
+class BytesJob final : public Job {
+ public:
+  explicit BytesJob(uint64_t byte_count) : byte_count_(byte_count) {}
+  void Run() override {
+    CodecPool::CountBytes(byte_count_, 0);
+    CodecPool::CountBytes(byte_count_, 1);
+    delete this;
+  }
+
+ private:
+  const uint64_t byte_count_;
+};
+
+TEST(CodecPool, WorkersCountTheBytesOfTheirOwnJobs) {
+  constexpr uint64_t kJobs = 300;  // less than the queue takes: this thread runs none
+  CodecPool pool(8);
+  CodecPool::CountBytes(1'000'000, 1'000'000);  // nobody's
+  for (uint64_t i = 1; i <= kJobs; ++i) pool.Submit(new BytesJob(i));
+  CodecPool::Load all;
+  while (all.job_count < kJobs) {
+    std::this_thread::yield();
+    all = {};
+    for (const CodecPool::Load& load : pool.Loads()) {
+      all.job_count += load.job_count;
+      all.in_bytes += load.in_bytes;
+      all.out_bytes += load.out_bytes;
+    }
+  }
+  EXPECT_EQ(all.in_bytes, kJobs * (kJobs + 1));
+  EXPECT_EQ(all.out_bytes, kJobs);
+}
+
 TEST(CodecPool, HasAtLeastOneWorker) {
   EXPECT_EQ(CodecPool(0).worker_count(), 1u);
   EXPECT_GE(UsableCores(), 1u);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/member_index.h"
 #include "codec/member_scanner.h"
 #include "tests/unit/codec/test_data.h"
 #include "tests/unit/rounds.h"
@@ -43,6 +44,32 @@ RestartsRef Record(const ByteSource& source, std::error_code* failure = nullptr)
   const auto member = scanner.Next();
   if (failure != nullptr) *failure = member ? std::error_code() : member.error();
   return scanner.TakeRestarts();
+}
+
+// As MakeStream, of `block` repeated `count` times.
+Buffer MakeRepeated(std::span<const std::byte> block, size_t count) {
+  Buffer member = test::MakeHeader({.name = "name"});
+  const size_t header_bytes = member.size();
+  member.resize(header_bytes + 2 * block.size() + count * block.size() / 50);
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 1, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  stream.next_out = reinterpret_cast<Bytef*>(member.data() + header_bytes);
+  stream.avail_out = static_cast<uInt>(member.size() - header_bytes);
+  uint32_t crc = 0;
+  for (size_t i = 0; i < count; ++i) {
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(block.data()));
+    stream.avail_in = static_cast<uInt>(block.size());
+    EXPECT_EQ(deflate(&stream, i + 1 < count ? Z_NO_FLUSH : Z_FINISH),
+              i + 1 < count ? Z_OK : Z_STREAM_END);
+    crc = Crc32(crc, block);
+  }
+  member.resize(header_bytes + stream.total_out);
+  deflateEnd(&stream);
+  Buffer trailer(kTrailerBytes);
+  StoreLe32(&trailer[0], crc);
+  StoreLe32(&trailer[4], static_cast<uint32_t>(count * block.size()));
+  test::Append(&member, trailer);
+  return member;
 }
 
 // From every point, and from the start, the pieces that follow decode.
@@ -213,6 +240,49 @@ TEST(RestartPointsOf, OneLibraryServeTheOther) {
     ASSERT_TRUE(std::equal(got.begin(), got.end(),
                            plain.begin() + static_cast<long>(point.plain_offset)));
   }
+}
+
+// Noise that is repeated: the plain bytes compress, and no window of them does. A point each
+// 24 MiB would take more than a tenth of the file.
+TEST(RestartPoints, WindowsThatDoNotCompressAreFurtherApart) {
+  const Buffer block = test::Noise(32'000, 5);
+  constexpr size_t kCount = 10'000;
+  const Buffer file = MakeRepeated(block, kCount);
+  const SpanSource source(file);
+  const RestartsRef restarts = Record(source);
+  ASSERT_TRUE(restarts);
+  ASSERT_EQ(restarts->plain_bytes, kCount * block.size());
+  size_t points_bytes = 0;
+  for (const RestartPoint& point : restarts->points) points_bytes += point.MemoryBytes();
+  EXPECT_LE(points_bytes, 256 * kKiB + file.size() / 100);
+  EXPECT_GE(restarts->points.size(), 3u);
+  for (const RestartPoint& point : restarts->points) {
+    auto stream = RestartStream::Begin(source, *restarts, &point, file.size());
+    ASSERT_TRUE(stream);
+    Buffer got(100'000);
+    ASSERT_TRUE((*stream)->Read(got));
+    for (size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(got[i], block[(point.plain_offset + i) % block.size()]) << point.plain_offset;
+    }
+  }
+}
+
+// Of members just large enough to have some, each of a few hundred stored bytes.
+TEST(RestartPoints, OfManyMembersTheyStayWithinTheLimitOfAFile) {
+  constexpr size_t kMembers = 40;
+  constexpr uint64_t kLimitBytes = 2'000;
+  const Buffer plain(kRestartPieceBytes + 1);
+  const Buffer member = test::MakeForeign(plain);
+  Buffer file;
+  for (size_t i = 0; i < kMembers; ++i) test::Append(&file, member);
+  const auto layout = ScanLayout(SpanSource(file), kLimitBytes, ScanKeep::kRestarts);
+  ASSERT_TRUE(layout);
+  EXPECT_FALSE(layout->rest);
+  EXPECT_EQ(layout->index.plain_bytes(), kMembers * plain.size());
+  size_t restarts_bytes = 0;
+  for (const RestartsRef& restarts : layout->restarts) restarts_bytes += restarts->MemoryBytes();
+  EXPECT_GT(restarts_bytes, 0u);
+  EXPECT_LE(restarts_bytes, kLimitBytes);
 }
 
 }  // namespace
