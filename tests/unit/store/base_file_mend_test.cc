@@ -141,7 +141,7 @@ TEST_F(BaseFileMend, ReadersAndAnAppenderMendItTogether) {
            {3001, truth_[1].file_bytes},
            {2999, truth_[2].file_bytes},
            {3001, truth_[3].file_bytes}});
-  const auto base = OpenBase();
+  auto base = OpenBase();
   std::atomic<int> wrong = 0;
   {
     std::vector<std::jthread> readers;
@@ -161,6 +161,7 @@ TEST_F(BaseFileMend, ReadersAndAnAppenderMendItTogether) {
   for (int i = 0; i < 100; ++i) test::Append(&plain_, test::FromText("line\n"));
   EXPECT_TRUE(Gunzipped() == plain_);
   ExpectAllRight(*base);
+  base.reset();  // before the store, which is opened anew
   const auto again = OpenUnprepared();
   EXPECT_TRUE(again->Verify());
   ExpectAllRight(*again);
@@ -170,7 +171,7 @@ TEST_F(BaseFileMend, ReadersAndAnAppenderMendItTogether) {
 // be there when the tail is accounted for.
 TEST_F(BaseFileMend, IndexDoesNotChangeUnderAnAppender) {
   SetLie([](auto& groups) { --groups[0].plain_bytes, ++groups[1].plain_bytes; });
-  const auto base = OpenBase();
+  auto base = OpenBase();
   std::atomic<bool> was_read = false;
   std::jthread reader;
   ops_.before = [&](Call call) {
@@ -192,6 +193,7 @@ TEST_F(BaseFileMend, IndexDoesNotChangeUnderAnAppender) {
   EXPECT_FALSE(base->ends_with_tail());  // it was written, and says what the old one said
   ASSERT_TRUE(AppendText(*base, "two"));
   test::Append(&plain_, test::FromText("onetwo"));
+  base.reset();  // before the store, which is opened anew
   const auto again = OpenUnprepared();
   EXPECT_TRUE(again->ends_with_tail());
   EXPECT_TRUE(again->Verify());
