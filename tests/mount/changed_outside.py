@@ -19,8 +19,10 @@ def content(blocks):
     return b"".join(rng.choices(words, k=blocks * BLOCK // 8))
 
 
-OLD = content(64)
-NEW = content(64)
+# More than the cache of the mount, which is 1 MiB.
+BLOCK_COUNT = 24 if {"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ) else 64
+OLD = content(BLOCK_COUNT)
+NEW = content(BLOCK_COUNT)
 
 
 def in_mount(name):

@@ -1,10 +1,10 @@
 #!/bin/bash
 # find and cat over 100,000 files with 1,024 descriptors: works, and memory
-# stays flat. MANY_FILES sets another number; with sanitizers it is 5,000.
+# stays flat. MANY_FILES sets another number; with sanitizers it is 2,000.
 source "$(dirname "$0")/mount_lib.bash"
 
 count=100000
-is_sanitized && count=5000
+is_sanitized && count=2000
 count=${MANY_FILES:-$count}
 dirs=100
 ulimit -S -n 1024 2>/dev/null

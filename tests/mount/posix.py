@@ -20,10 +20,12 @@ import posix_attrs
 import posix_lasting
 import posix_names
 import posix_open
+from posix_calls import LIBC
 from posix_side import Side
 
 DEADLINE_SECONDS = int(os.environ.get("GZIPFS_POSIX_SECONDS", "120"))
 MOST_PRINTED = 100
+PR_SET_CHILD_SUBREAPER = 36
 CASES = (posix_names.CASES + posix_attrs.CASES + posix_acls.CASES +
          posix_open.CASES + posix_lasting.CASES)  # in this order
 
@@ -125,8 +127,18 @@ def compare(runners, deadline):
                 print("%s: %s" % (mount[0], line), flush=True)
 
 
+def wait_for_orphans():
+    """The processes that runners left behind are at work in the mount until they are gone."""
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        pass
+
+
 def main():
     began = time.monotonic()
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
     mount, reference, caching, *wanted = sys.argv[1:]
     if caching == "nowriteback":
         KNOWN.extend(KNOWN_WITHOUT_WRITEBACK)
@@ -145,6 +157,7 @@ def main():
     for runner in runners:
         runner.process.kill()
         runner.process.join()
+    wait_for_orphans()
     return 1 if failed else 0
 
 

@@ -1,10 +1,10 @@
 #!/bin/bash
 # A 100 GiB sparse file: made, stat'ed and read at random without a scan.
-# SPARSE_GIB sets another size; with sanitizers it is 4 GiB.
+# SPARSE_GIB sets another size; with sanitizers it is 1 GiB.
 source "$(dirname "$0")/mount_lib.bash"
 
 gib=100
-is_sanitized && gib=4
+is_sanitized && gib=1
 gib=${SPARSE_GIB:-$gib}
 size=$((gib << 30))
 mount_store
