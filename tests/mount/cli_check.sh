@@ -5,7 +5,7 @@ cd "$scratch" || exit 1
 
 mkdir -p tree/sub/deep tree/.gzipfs
 bytes=20000000 mib=19.1
-is_sanitized && bytes=5000000 mib=4.8
+is_sanitized && bytes=5000000 mib=4.77
 sample text $bytes
 "$GZIPFS" pack -o tree/ours.gz text || fail pack
 head -c 300000 text >small
