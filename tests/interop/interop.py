@@ -7,7 +7,7 @@ Every kind of file the store can hold is made twice, through a mount and by
 written as plain text is queried with tabix and bcftools in the store, and a
 store of large blocks is read by every tool that knows gzip alone.
 
-GZIPFS names the program. GZIPFS_BIG=1 makes the big file 1 GiB instead of 256 MiB.
+GZIPFS names the program. GZIPFS_BIG=1 makes the big file 1 GiB instead of 96 MiB.
 """
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ import sys
 import tempfile
 
 GZIPFS = os.environ.get("GZIPFS", "build/gzipfs")
-BIG = (1 << 30) if os.environ.get("GZIPFS_BIG") == "1" else (256 << 20)
+BIG = (1 << 30) if os.environ.get("GZIPFS_BIG") == "1" else (96 << 20)
 TOOLS = ("gzip", "zcat", "pigz", "igzip", "libdeflate-gunzip", "bgzip", "tabix", "bcftools",
          "samtools", "htsfile")
 GZIP_READERS = {

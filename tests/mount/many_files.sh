@@ -34,9 +34,9 @@ same "find -size" "$count" "$(find "$plain" -type f -size -20c -printf '%s\n' | 
 first=$(resident)
 same "cat" "$count" "$(find "$plain" -type f -print0 | xargs -0 cat | sort -u | wc -l)"
 second=$(resident)
-find "$plain" -type f -print0 | xargs -0 cat >/dev/null || fail "second cat"
+find "$plain"/d1? -type f -print0 | xargs -0 cat >/dev/null || fail "second cat"
 third=$(resident)
-echo "resident: $first KiB after find, $second KiB after cat, $third KiB after another cat"
+echo "resident: $first KiB after find, $second KiB after cat, $third KiB after another cat of some"
 echo "$(((first - at_first) * 1024 / count)) bytes for an inode, $count of them"
 # All inodes are known to the kernel: 512 bytes each and the program itself. A
 # second pass adds nothing, but further threads of libfuse.

@@ -7,13 +7,14 @@ namespace gzipfs::test {
 #define __has_feature(x) 0
 #endif
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-inline constexpr int kThreadSanitizerFactor = 8;
+inline constexpr int kSlowness = 8;  // and it can only find what several threads do
+#elif !defined(__OPTIMIZE__)
+inline constexpr int kSlowness = 4;
 #else
-inline constexpr int kThreadSanitizerFactor = 1;
+inline constexpr int kSlowness = 1;
 #endif
 
-// `full`, for a test of one thread: an eighth of it under ThreadSanitizer, which takes ten
-// times as long and can only find what several threads do.
-inline constexpr int Rounds(int full) { return full / kThreadSanitizerFactor; }
+// `full`, for a test of one thread; less where it would take too long.
+inline constexpr int Rounds(int full) { return full / kSlowness; }
 
 }  // namespace gzipfs::test

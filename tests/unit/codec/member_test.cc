@@ -50,7 +50,7 @@ constexpr size_t kBgzfSizes[] = {1,     2,     3,     100,   32768, 65279, 65280
                                  65505, 65506, 65507, 65510, 65534, 65535, 65536};
 
 TEST(EncodeBlock, BgzfRoundTripAtEveryLevelAndSize) {
-  constexpr int kStep = test::kThreadSanitizerFactor == 1 ? 1 : 5;
+  constexpr int kStep = test::kSlowness == 1 ? 1 : 5;
   for (int level = kLevelFast; level <= kMaxLevel; level += kStep) {
     for (size_t size : kBgzfSizes) {
       ExpectRoundTrip(Profile::kBgzf, level, test::TextLike(size));
@@ -71,7 +71,7 @@ TEST(EncodeBlock, LargeRoundTripAtTheLimits) {
 }
 
 TEST(EncodeBlock, EveryMixOfNoiseAndTextFitsItsMembers) {
-  constexpr size_t kStep = 97 * test::kThreadSanitizerFactor;
+  constexpr size_t kStep = 97 * test::kSlowness;
   for (size_t noise_bytes = 60000; noise_bytes <= 65536; noise_bytes += kStep) {
     Buffer plain = test::TextLike(65536);
     const Buffer noise = test::Noise(noise_bytes, static_cast<uint32_t>(noise_bytes));

@@ -254,7 +254,7 @@ TEST(Tail, IsFoundOnlyAtTheVeryEnd) {
 // Whatever a flipped bit does: the plain bytes come out right, or something
 // says that they do not.
 void FlipEveryBit(const StoredFile& file, size_t begin, size_t end) {
-  constexpr size_t kStep = test::kThreadSanitizerFactor == 1 ? 1 : 7;
+  constexpr size_t kStep = test::kSlowness == 1 ? 1 : 7;
   for (size_t bit = begin * 8; bit < end * 8; bit += kStep) {
     Buffer damaged = file.bytes;
     damaged[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
