@@ -102,6 +102,10 @@ int FuseAdapter::AttachTo(fuse_session* session) {
   vfs_.TellAttrChanged([session](NodeId id) {
     (void)::fuse_lowlevel_notify_inval_inode(session, id, -1, 0);
   });
+  // Called where no page of the inode can be locked by whoever waits for the reply.
+  vfs_.TellPagesChanged([session](NodeId id) {
+    (void)::fuse_lowlevel_notify_inval_inode(session, id, 0, 0);
+  });
   const fuse_custom_io io{.writev = WriteReply,
                           .read = ReadRequest,
                           .splice_receive = nullptr,
@@ -115,10 +119,12 @@ void FuseAdapter::Init(fuse_conn_info& connection) {
   // Files may change behind the mount; the kernel is told so, by a new inode or by an open
   // that keeps no pages (ChangeDoubt). It must not conclude it from size and time: without
   // the writeback cache it would drop a page whose WRITE is under way (fuse_send_write_pages
-  // has unlocked it), read it again past that WRITE, and keep what was there before.
+  // has unlocked it), read it again past that WRITE, and keep what was there before. Where
+  // nobody writes it may.
   const bool writeback =
       options_.writeback && (connection.capable & FUSE_CAP_WRITEBACK_CACHE) != 0;
-  connection.want |= connection.capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+  connection.want |= connection.capable & (vfs_.is_read_only() ? FUSE_CAP_AUTO_INVAL_DATA
+                                                               : FUSE_CAP_EXPLICIT_INVAL_DATA);
   if (writeback) connection.want |= FUSE_CAP_WRITEBACK_CACHE;
   if (vfs_.has_acls()) connection.want |= connection.capable & FUSE_CAP_POSIX_ACL;
   connection.max_write = kMaxTransferBytes;

@@ -124,11 +124,16 @@ bool ContentImpl::HasHole() const {
 }
 
 // Were the hole filled now, whoever writes there would overwrite: all that is behind it
-// would go to the log and be compressed once more.
+// would go to the log and be compressed once more. But a hole that nobody has written near
+// for a while may stay one, and what others append behind it is to be visible.
 Result<void> ContentImpl::FlushBesideWriters() {
+  constexpr auto kWhile = std::chrono::seconds(5);
   if (!store_.space().IsLow(0)) {
     MutexLock lock(mutex_);
-    if (mode_ == Mode::kAppend && !sticky_error_ && !append_error_ && HasHole()) return {};
+    const bool is_being_filled =
+        wrote_inside_at_ && std::chrono::steady_clock::now() - *wrote_inside_at_ < kWhile;
+    const bool may_wait = mode_ == Mode::kAppend && !sticky_error_ && !append_error_;
+    if (is_being_filled && may_wait && HasHole()) return {};
   }
   return Flush();
 }

@@ -7,6 +7,7 @@
 // the last two.
 #pragma once
 
+#include <chrono>
 #include <atomic>
 #include <map>
 #include <vector>
@@ -359,6 +360,8 @@ class ContentImpl final : public Content,
   uint64_t base_limit_ GUARDED_BY(mutex_) = 0;   // of them, those that count: a cut hides the rest
   BlockRanges zeros_ GUARDED_BY(mutex_);  // blocks of the base that do not count: zeros
   bool appending_ GUARDED_BY(mutex_) = false;    // somebody writes to the base's end
+  // When there was last a write that did not begin at or before the end and go beyond it.
+  std::optional<std::chrono::steady_clock::time_point> wrote_inside_at_ GUARDED_BY(mutex_);
   bool is_appending_all_ GUARDED_BY(mutex_) = false;  // a flush or settlement is
   bool is_spilling_ GUARDED_BY(mutex_) = false;  // somebody writes to the log
   uint64_t change_count_ GUARDED_BY(mutex_) = 0;  // of writes and cuts

@@ -134,6 +134,8 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
       if (BlockPtr& block = blocks_[index]; MarkForEncoding(block)) full.push_back(block);
     }
     if (checked && !bytes.empty()) {
+      const bool appends = at <= plain_bytes_ && at + bytes.size() > plain_bytes_;
+      if (!appends) wrote_inside_at_ = std::chrono::steady_clock::now();
       plain_bytes_ = std::max(plain_bytes_, at + bytes.size());
       if (!is_replaying_) mtime_ = FileClockNow();
       is_modified_ = true;

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "codec/member_header.h"
+
 namespace gzipfs {
 
 // From some of the bytes: whether all are the same is seen by decoding.
@@ -66,6 +68,8 @@ std::optional<EncodedBlock> SeenMembers::Find(std::span<const std::byte> plain,
     slot = shard.slots[PlaceOf(print)];
   }
   if (slot.print != print || slot.profile != profile) return std::nullopt;
+  // Others may make members that are larger than ours can be.
+  if (slot.member_bytes > MaxEncodedBytes(profile, plain.size())) return std::nullopt;
   const std::shared_ptr<const UniqueFd> fd = FdOf(slot.file);
   if (!fd) return std::nullopt;
 
@@ -73,6 +77,8 @@ std::optional<EncodedBlock> SeenMembers::Find(std::span<const std::byte> plain,
   block.bytes.resize(slot.member_bytes);
   const Result<size_t> count = ops_.ReadAt(fd->get(), slot.file_offset, block.bytes);
   if (!count || *count != block.bytes.size()) return std::nullopt;
+  const auto header = ParseMemberHeader(block.bytes);
+  if (!header || !header->is_exact_shape) return std::nullopt;
   thread_local std::vector<std::byte> decoded;
   if (decoded.size() < plain.size()) decoded.resize(plain.size());
   const std::span again = std::span(decoded).first(plain.size());

@@ -53,6 +53,9 @@ class OpenFile {
   void RemoveUnflushedWriter() { unflushed_writer_count_.fetch_sub(1); }
   bool has_unflushed_writers() const { return unflushed_writer_count_.load() > 0; }
 
+  // Opened although the kernel may have the size of a moment ago.
+  std::atomic<bool> has_doubtful_size{false};
+
   // How often settling it had failed before.
   unsigned CountSettleFailure() { return settle_failures_.fetch_add(1); }
 

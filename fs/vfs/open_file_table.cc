@@ -117,7 +117,11 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool w
   }
   if (!fd) return Fail(fd.error());
   auto opened = OpenBaseWith(file, std::move(*fd), is_writable, false);
-  if (!opened || opened->keeps_pages || !MustBeLookedUp(file, wants_write)) return opened;
+  if (!opened || opened->keeps_pages) return opened;
+  if (!MustBeLookedUp(file, wants_write)) {
+    file.has_doubtful_size = true;
+    return opened;
+  }
   names_.inodes().DisplaceAtOpen(file.inode_);
   return Fail(ESTALE);
 }
@@ -248,14 +252,28 @@ bool OpenFileTable::SettleUnused(const FilePtr& file) {
   return true;
 }
 
-// While it was open; nobody may have asked.
-bool OpenFileTable::WasChangedOutside(const OpenFile& file, const struct stat& base) {
+bool OpenFileTable::WasChangedOutside(const OpenFile& file) const {
   if (const auto content = file.content()) {
     const Result<void> fits = content->CheckFit();
     return !fits && ErrnoOf(fits.error()) == ESTALE;
   }
+  const auto raw_fd = file.raw_fd();
+  if (!raw_fd || file.change_time_ns() != 0) return false;
+  const auto base = names_.store().ops().Stat(raw_fd->get());
   const MutexLock lock(file.mutex_);
-  return file.change_time_ns() == 0 && !HaveSameContents(file.opened_stamp_, StampOf(base));
+  // Whoever changes it here says so first.
+  return base && !HaveSameContents(file.opened_stamp_, StampOf(*base)) &&
+         file.change_time_ns() == 0;
+}
+
+bool OpenFileTable::AdoptRawChange(OpenFile& file) const {
+  if (!WasChangedOutside(file)) return false;
+  const auto base = names_.store().ops().Stat(file.raw_fd()->get());
+  if (!base) return false;
+  const MutexLock lock(file.mutex_);
+  const bool is_first = !HaveSameContents(file.opened_stamp_, StampOf(*base));
+  file.opened_stamp_ = StampOf(*base);
+  return is_first;
 }
 
 // Removes the file if nobody has come since `open_count` was read.
@@ -265,8 +283,9 @@ void OpenFileTable::Drop(const FilePtr& file, uint64_t open_count, bool is_in_do
   // Nothing of it may reach the base when somebody opens that anew.
   if (content && is_in_doubt) content->Abandon();
   const auto base = content ? content->StatBase() : names_.store().ops().Stat(raw_fd->get());
+  is_in_doubt |= file->has_doubtful_size;
   // After that: what is changed from here on does not have these attributes.
-  if (base && !is_in_doubt && WasChangedOutside(*file, *base)) {
+  if (base && !is_in_doubt && WasChangedOutside(*file)) {
     names_.inodes().Displace(file->inode_);
     is_in_doubt = true;
   }

@@ -43,6 +43,12 @@ class OpenFileTable {
   // is all that went wrong.
   Result<void> SettleAll() EXCLUDES(mutex_);
 
+  // Whether the base was changed behind the mount since it was opened. Of a raw file that
+  // was changed through the mount, too, that cannot be told: false.
+  bool WasChangedOutside(const OpenFile& file) const;
+  // The same of a raw file, once for each change: the caller makes it known.
+  bool AdoptRawChange(OpenFile& file) const;
+
   std::vector<NodeId> OpenIds() const EXCLUDES(mutex_);
   size_t open_count() const EXCLUDES(mutex_);
   size_t unsettled_count() const EXCLUDES(mutex_);
@@ -76,7 +82,6 @@ class OpenFileTable {
 
   void Release(const FilePtr& file) EXCLUDES(mutex_);
   void CloseUnused(const FilePtr& file) EXCLUDES(mutex_);
-  static bool WasChangedOutside(const OpenFile& file, const struct stat& base);
   void Drop(const FilePtr& file, uint64_t open_count, bool is_in_doubt) EXCLUDES(mutex_);
   bool SettleUnused(const FilePtr& file) EXCLUDES(mutex_);
 

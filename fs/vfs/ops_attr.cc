@@ -46,6 +46,7 @@ Result<void> Vfs::ChangeBase(const InodeRef& inode,
   }
   if (file->is_gzip()) return file->content()->WithBaseFd(change);
   const MutexLock lock(file->raw_attr_mutex);
+  file->NoteChange();  // before: WasChangedOutside
   return change(file->raw_fd()->get());
 }
 
@@ -125,6 +126,7 @@ Result<void> Vfs::ChangeInodeTimes(const InodeRef& inode, const AttrChanges& cha
     file = std::move(opened->file);
   }
   if (file->is_gzip()) return file->content()->SetTimes(atime, mtime);
+  file->NoteChange();  // before: WasChangedOutside
   return change(file->raw_fd()->get());
 }
 

@@ -93,6 +93,7 @@ Result<uint64_t> Vfs::CopyRange(const Caller& caller, FileHandle& source, uint64
   if (from && to) {
     copied = to->CopyMembers(*from, source_offset, target_offset, byte_count);
   } else if (!from && !to) {
+    target.file->NoteChange();  // before: WasChangedOutside
     copied = CopyRaw(source.file->raw_fd()->get(), source_offset, *target.file, target_offset,
                      byte_count);
   }

@@ -72,6 +72,7 @@ Result<void> Vfs::Write(const Caller* caller, FileHandle& handle, uint64_t plain
                         std::span<const std::byte> bytes) {
   const bool appends = handle.appends && caller != nullptr;
   if (caller != nullptr) GZIPFS_TRY(DropSetIds(*caller, *handle.file));
+  if (!handle.file->is_gzip()) handle.file->NoteChange();  // before: WasChangedOutside
   if (const auto content = handle.file->content()) {
     if (appends) {
       const auto written = content->WriteAtEnd(bytes);
@@ -153,9 +154,9 @@ Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
   GZIPFS_TRY(DropSetIds(caller, *handle.file));
   OpenFile& file = *handle.file;
   const auto content = file.content();
+  file.NoteChange();
   if (!content) return AllocateSpace(file.raw_fd()->get(), mode, plain_offset, byte_count);
   const uint64_t plain_end = plain_offset + byte_count;
-  file.NoteChange();
   // Whether it is long enough is for the content to say: the kernel may be
   // writing behind the end just now.
   const bool extends = !zeroes && may_grow && plain_end > content->plain_bytes();

@@ -64,14 +64,11 @@ InodeRef Vfs::EnterFound(const InodeRef& parent, DirectoryView& directory, BaseN
   return inodes().Enter(parent, found.store_name, found.stat, found.form);
 }
 
-// Whoever has the file open sees an error; who opens it from now on sees the
-// file as it is.
+// Whoever has the file open sees an error, or, of a raw one, what the kernel has of it;
+// who opens it from now on sees the file as it is.
 bool Vfs::DisplaceIfStale(const InodeRef& inode) {
   const auto file = files_.Find(inode);
-  const auto content = file ? file->content() : nullptr;
-  if (!content) return false;
-  const Result<void> fits = content->CheckFit();
-  const bool is_stale = !fits && fits.error().value() == ESTALE;
+  const bool is_stale = file && files_.WasChangedOutside(*file);
   if (is_stale) inodes().Displace(inode);
   return is_stale;
 }
@@ -107,10 +104,12 @@ Result<struct stat> Vfs::StatOpenBase(const OpenFile& file) {
   return file.raw_privileges.Stat(ops(), file.raw_fd()->get());
 }
 
-Result<struct stat> Vfs::AttrOfOpen(const OpenFile& file) {
+Result<struct stat> Vfs::AttrOfOpen(OpenFile& file) {
   const InodeRef& inode = file.inode();
   const auto content = file.content();
   if (!content) {
+    // With the writeback cache the kernel keeps the size that it knows.
+    if (!writeback_ && files_.AdoptRawChange(file)) tell_pages_changed_(inode->id());
     const auto base = StatOpenBase(file);
     if (!base) return Fail(base.error());
     return ShownAttr(*inode, *base, 0);

@@ -93,6 +93,12 @@ class Vfs {
   // Who is told, with no lock held, of an inode whose attributes changed by
   // something that the kernel does not expect to change them.
   void TellAttrChanged(std::function<void(NodeId)> tell) { tell_attr_changed_ = std::move(tell); }
+  // Likewise of one whose bytes did, by a GetAttr that finds it out.
+  void TellPagesChanged(std::function<void(NodeId)> tell) {
+    tell_pages_changed_ = std::move(tell);
+  }
+
+  bool is_read_only() const { return store_.read_only(); }
 
   Result<Entry> Lookup(NodeId parent_id, const char* name);
   void Forget(NodeId id, uint64_t count) { inodes().Forget(id, count); }
@@ -200,7 +206,7 @@ class Vfs {
   Result<Entry> EntryOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<struct stat> AttrOf(const InodeRef& inode);
   Result<struct stat> StatOpenBase(const OpenFile& file);
-  Result<struct stat> AttrOfOpen(const OpenFile& file);
+  Result<struct stat> AttrOfOpen(OpenFile& file);
   Result<struct stat> AttrFrom(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<uint64_t> PlainBytesOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<uint64_t> ReadPlainBytes(const InodeRef& inode, int fd);
@@ -297,6 +303,7 @@ class Vfs {
   const bool has_acls_;
   bool writeback_ = true;
   std::function<void(NodeId)> tell_attr_changed_ = [](NodeId) {};
+  std::function<void(NodeId)> tell_pages_changed_ = [](NodeId) {};
   NameSpace names_;
   OpenFileTable files_;
   HandleSet<FileHandle> file_handles_;  // after files_: handles go first

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Changes base files behind a mount: changed_outside.py MOUNTPOINT STORE."""
+"""Changes base files behind a mount: changed_outside.py MOUNTPOINT STORE CACHING."""
 import errno
 import gzip
 import os
@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
-MOUNT, STORE = sys.argv[1:3]
+MOUNT, STORE, CACHING = sys.argv[1:4]
 BLOCK = 65536
 rng = random.Random(20)
 
@@ -177,6 +178,45 @@ def quick(_):
         is_now("quick", NEW[:size])
 
 
+def raw(_):
+    """A file that is no gzip, changed while it is open."""
+    path = os.path.join(STORE, "raw")
+    plain = b"one line\n"
+    with open(path, "wb") as file:
+        file.write(plain)
+    fd = os.open(in_mount("raw"), os.O_RDONLY)
+    check("raw: before", os.pread(fd, 100, 0) == plain)
+    for _ in range(3):
+        time.sleep(0.02)  # more than the grain of its time
+        with open(path, "ab") as file:
+            file.write(b"another line\n")
+        plain += b"another line\n"
+        is_now("raw", plain)
+        time.sleep(0.02)
+        plain = plain[::-1]
+        with open(path, "r+b") as file:
+            file.write(plain)
+        is_now("raw", plain)
+    if CACHING == "nowriteback":
+        for _ in range(2):
+            with open(path, "ab") as file:
+                file.write(b"the last line\n")
+            plain += b"the last line\n"
+            time.sleep(1.2)  # what the kernel takes for known
+            check("raw: size", os.fstat(fd).st_size == len(plain))
+            got = os.pread(fd, 1000, 0)
+            check(f"raw: by its old handle: {got}, not {plain}", got == plain)
+    os.close(fd)
+    with open(in_mount("raw"), "r+b") as file:
+        file.write(b"MINE")
+        file.flush()
+        os.utime(in_mount("raw"), ns=(10**18, 10**18))
+        is_now("raw", b"MINE" + plain[4:])
+        file.write(b"TOO")
+    is_now("raw", b"MINETOO" + plain[7:])
+    os.unlink(in_mount("raw"))
+
+
 def unlooked(_):
     """Changed while it is open, and closed before anybody looks at it again."""
     for plain in (NEW, NEW[:-5]):  # of the same size, and of another
@@ -254,7 +294,7 @@ def main():
     other_gz = os.path.join(STORE, "..", "other.gz")
     with open(other_gz, "wb") as file:
         file.write(gzip.compress(NEW))
-    for case in (appended, rewritten, cut, edited, replaced, deleted, closed, quick, unlooked,
+    for case in (appended, rewritten, cut, edited, replaced, deleted, closed, quick, raw, unlooked,
                  at_once, linked, removed_here):
         case(other_gz)
         os.pwrite(other, case.__name__.encode(), 7 * BLOCK)

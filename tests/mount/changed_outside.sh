@@ -6,7 +6,7 @@ source "$(dirname "$0")/mount_lib.bash"
 
 for caching in writeback nowriteback; do
   mount_store -o "$caching,cache=1M,log=$scratch/log"
-  PYTHONDONTWRITEBYTECODE=1 python3 "$(dirname "$0")/changed_outside.py" "$plain" "$store" ||
+  PYTHONDONTWRITEBYTECODE=1 python3 "$(dirname "$0")/changed_outside.py" "$plain" "$store" $caching ||
     fail "$caching: see above"
   for said in 'appended.gz: changed behind the mount while it was open' \
     'rewritten.gz: changed behind the mount while it was open' \

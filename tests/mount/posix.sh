@@ -12,7 +12,7 @@ source "$(dirname "$0")/mount_lib.bash"
 
 chmod 755 "$scratch"  # other users go through it
 seconds=110
-is_sanitized && seconds=140
+is_sanitized && seconds=220
 options=allow_other,suid,dev
 
 # everything DIRECTORY: what is below it, without what no filesystem has to keep

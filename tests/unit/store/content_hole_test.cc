@@ -25,6 +25,7 @@ class ContentHole : public test::StoreFixture {
 TEST_F(ContentHole, HoleThatOthersMayFillIsNotFilledAtFlush) {
   Open(true);
   Buffer plain = test::TextLike(6 * kBlock);
+  ASSERT_TRUE(content_->Extend(6 * kBlock));
   Write(0, std::span(plain).first(2 * kBlock));
   Write(4 * kBlock, std::span(plain).subspan(4 * kBlock));
   ASSERT_TRUE(content_->FlushBesideWriters());
@@ -34,6 +35,20 @@ TEST_F(ContentHole, HoleThatOthersMayFillIsNotFilledAtFlush) {
   Write(2 * kBlock, second);
   ASSERT_TRUE(content_->FlushBesideWriters());  // no hole any more
   EXPECT_TRUE(content_->IsSettled());
+  EXPECT_EQ(Gunzipped(), plain);
+}
+
+// Somebody has the file open for writing for good, and others append lines to it.
+TEST_F(ContentHole, HoleThatNobodyWritesNearIsFilledAtFlush) {
+  Open(true);
+  Buffer plain = test::TextLike(100);
+  Write(0, plain);
+  ASSERT_TRUE(content_->Extend(3 * kBlock));
+  plain.resize(3 * kBlock);
+  const Buffer line = test::TextLike(50);
+  Append(line);
+  test::Append(&plain, line);
+  ASSERT_TRUE(content_->FlushBesideWriters());
   EXPECT_EQ(Gunzipped(), plain);
 }
 
