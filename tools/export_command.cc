@@ -55,7 +55,7 @@ Result<ExportTreeOptions> OptionsFor(const ExportArguments& arguments, const std
   options.replaces = arguments.is_forced;
   StoreRoots roots;
   if (const auto root = roots.Of(real)) {
-    Result<std::set<std::string>> waiting = WaitingFilesOf(*root);
+    Result<std::set<FileIdentity>> waiting = WaitingFilesOf(*root);
     if (!waiting) return Fail(waiting.error());
     options.waiting = std::move(*waiting);
     if (options.waiting.empty()) return options;

@@ -212,7 +212,7 @@ tl::expected<void, std::string> ExportStored(const std::string& path, int fd, st
                                              const ExportOptions& how,
                                              const ExportTreeOptions& options,
                                              const std::string& scratch_dir, int out_fd) {
-  if (!options.waiting.contains(path)) {
+  if (!options.waiting.contains({status.st_dev, status.st_ino})) {
     const FileSource source(RealFileOps(), fd, static_cast<uint64_t>(status.st_size));
     return ExportGzip(source, how, status.st_mtim.tv_sec, out_fd);
   }

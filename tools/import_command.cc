@@ -97,7 +97,7 @@ class ImportRun {
   const uint64_t block_bytes_;  // 0: as the store has it
   ImportPlan plan_;
   std::map<std::string, std::unique_ptr<Store>> stores_;  // by root, locked until the end
-  std::set<std::string> waiting_;                         // files with a log, of other stores
+  std::set<FileIdentity> waiting_;                        // files with a log, of other stores
   std::atomic<uint64_t> failed_files_{0};
   std::atomic<uint64_t> imported_files_{0};
   std::atomic<uint64_t> finished_files_{0};
@@ -192,7 +192,7 @@ bool ImportRun::PlanCopies(const std::string& root) {
       continue;
     }
     if (const auto other = roots.Of(real)) {
-      Result<std::set<std::string>> waiting = WaitingFilesOf(*other);
+      Result<std::set<FileIdentity>> waiting = WaitingFilesOf(*other);
       if (!waiting) {
         Tell(path, "the logs of its store: " + Describe(waiting.error()));
         continue;
@@ -216,8 +216,7 @@ void ImportRun::RemoveLeftovers() {
 
 // True, after a message, for a file whose redo log is not in it.
 bool ImportRun::DropWaiting(const ImportJob& job) {
-  bool waits = false;
-  for (const std::string& source : job.sources) waits = waits || waiting_.contains(source);
+  bool waits = waiting_.contains({job.status.st_dev, job.status.st_ino});
   for (const auto& [root, store] : stores_) {
     const Result<struct stat> status = RealFileOps().Stat(store->root_fd());
     waits = waits || (status && status->st_dev == job.status.st_dev &&
