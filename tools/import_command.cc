@@ -1,6 +1,7 @@
 // gzipfs import: plain files and foreign .gz files become what a store holds.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -136,22 +137,28 @@ bool ImportRun::LockStore(const std::string& root) {
 bool ImportRun::PlanHere() {
   StoreRoots roots;
   std::vector<std::string> real_paths;
+  std::error_code error;
   for (const std::string& path : arguments_.paths) {
     const Result<std::string> found = FindStoreFile(path);
-    std::error_code error = found ? std::error_code{} : found.error();
+    error = found ? std::error_code{} : found.error();
     const std::string real = error ? "" : files::canonical(*found, error).string();
     if (error) {
       Tell(path, Describe(error));
       continue;
     }
+    real_paths.push_back(real);
+  }
+  // A directory comes before what is in it, which would else become a store in a store.
+  std::sort(real_paths.begin(), real_paths.end());
+  for (const std::string& real : real_paths) {
     // A directory in no store becomes one, so that nobody else imports or mounts it meanwhile.
     auto root = roots.Of(real);
     if (!root && !arguments_.is_dry && files::is_directory(real, error)) root = real;
     if (root && !LockStore(*root)) return false;
+    if (root == real) roots.Forget();
     for (const std::string& inner : TakeInventory({real}, true).store_paths) {
       if (!LockStore(inner)) return false;
     }
-    real_paths.push_back(real);
   }
   // Only now: bringing logs in has changed files.
   for (const std::string& real : real_paths) PlanInPlace(real, plan_);
