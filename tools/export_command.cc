@@ -60,7 +60,11 @@ Result<ExportTreeOptions> OptionsFor(const ExportArguments& arguments, const std
     options.waiting = std::move(*waiting);
     if (options.waiting.empty()) return options;
     auto files = WaitingFiles::Open(*root, options.thread_count);
-    if (files) options.waiting_files = std::move(*files);
+    if (files) {
+      options.waiting_files = std::move(*files);
+    } else {
+      options.refusal = std::move(files.error());
+    }
   }
   return options;
 }

@@ -20,6 +20,7 @@ struct ExportTreeOptions {
   std::set<FileIdentity> waiting;    // files with a redo log
   // Reads those; null: they are refused.
   std::shared_ptr<WaitingFiles> waiting_files;
+  std::string refusal;  // then, the clause that tells why
 };
 
 // Exports the directory `from` (canonical) as the directory `to`: files in the form

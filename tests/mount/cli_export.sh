@@ -183,6 +183,11 @@ PYTHON
     "$GZIPFS" check crashed/$name.gz 2>&1 | grep -q "has changes in a redo log" || fail "check $name"
   done
   same "the store" "$before" "$(state)"
+  # What cannot be read for another reason than a mount is told with that.
+  echo "no JSON" >crashed/.gzipfs/config.json
+  expect 1 "gzipfs export: *file.gz: has changes in a redo log, which cannot be read: *config.json is damaged: *" \
+    "$GZIPFS" export crashed/file.gz -o left
+  [ ! -e left ] || fail "a file whose log cannot be read"
 else
   echo "left out: redo logs, which take /dev/fuse"
 fi
