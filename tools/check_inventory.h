@@ -16,6 +16,8 @@ class StoreRoots {
  public:
   // An absolute path without symlinks; nullopt outside of any store.
   std::optional<std::string> Of(const std::string& path);
+  // To be called when a directory has become a store: what was found before is looked up again.
+  void Forget() { known_.clear(); }
 
  private:
   std::optional<std::string> OfDirectory(const std::string& directory);

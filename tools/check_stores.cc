@@ -1,13 +1,14 @@
 // A survey for each store, put into sentences.
 #include "tools/check_stores.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "fs/store/store.h"
-#include "fs/store/survey.h"
 #include "tools/messages.h"
 
 namespace gzipfs {
@@ -48,19 +49,16 @@ void LookIntoStore(const std::string& path, SurveyDepth depth, bool is_ours, Sto
 
 }  // namespace
 
-Result<std::set<std::string>> WaitingFilesOf(const std::string& root) {
-  std::set<std::string> paths;
+Result<std::set<FileIdentity>> WaitingFilesOf(const std::string& root) {
   const Result<StoreSurvey> survey = SurveyStore(RealFileOps(), root, SurveyDepth::kEnds);
   if (!survey) return Fail(survey.error());
-  for (const std::string& path : survey->waiting_paths)
-    paths.insert((std::filesystem::path(root) / path).string());
-  return paths;
+  return std::set(survey->waiting_files.begin(), survey->waiting_files.end());
 }
 
 StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is_ours) {
   StoreLines lines;
   StoreRoots roots;
-  std::map<std::string, std::set<std::string>> waiting_files;  // by root; none if told already
+  std::map<std::string, std::set<FileIdentity>> waiting_files;  // by root; none if told already
   for (const std::string& path : inventory.store_paths) {
     LookIntoStore(path, is_deep ? SurveyDepth::kEveryBlock : SurveyDepth::kEnds, is_ours, lines);
     if (const auto root = roots.Of(path)) waiting_files[*root];
@@ -70,10 +68,12 @@ StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is
     if (!root) continue;
     const auto [entry, is_new] = waiting_files.try_emplace(*root);
     // Where the logs may not be looked at the file itself may be.
-    if (is_new) entry->second = WaitingFilesOf(*root).value_or(std::set<std::string>());
+    if (is_new) entry->second = WaitingFilesOf(*root).value_or(std::set<FileIdentity>());
     if (entry->second.empty()) continue;
     std::error_code error;
-    if (!entry->second.contains(std::filesystem::canonical(file.path, error).string())) continue;
+    const std::string real = std::filesystem::canonical(file.path, error).string();
+    const Result<struct stat> status = RealFileOps().StatAt(AT_FDCWD, real.c_str());
+    if (!status || !entry->second.contains({status->st_dev, status->st_ino})) continue;
     lines.notes.push_back(file.path +
                           ": note: has changes in a redo log; the next mount brings them in");
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codec/base/result.h"
+#include "fs/store/survey.h"
 #include "tools/check_inventory.h"
 
 namespace gzipfs {
@@ -22,8 +23,7 @@ struct StoreLines {
 // as fs/store/survey.h has it; `is_ours`: this process has the stores' locks.
 StoreLines LookIntoStores(const CheckInventory& inventory, bool is_deep, bool is_ours);
 
-// Files in the store `root` that have a redo log, by their full paths. Errors of what
-// cannot be looked at.
-Result<std::set<std::string>> WaitingFilesOf(const std::string& root);
+// Files in the store `root` that have a redo log. Errors of what cannot be looked at.
+Result<std::set<FileIdentity>> WaitingFilesOf(const std::string& root);
 
 }  // namespace gzipfs

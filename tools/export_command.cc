@@ -55,12 +55,16 @@ Result<ExportTreeOptions> OptionsFor(const ExportArguments& arguments, const std
   options.replaces = arguments.is_forced;
   StoreRoots roots;
   if (const auto root = roots.Of(real)) {
-    Result<std::set<std::string>> waiting = WaitingFilesOf(*root);
+    Result<std::set<FileIdentity>> waiting = WaitingFilesOf(*root);
     if (!waiting) return Fail(waiting.error());
     options.waiting = std::move(*waiting);
     if (options.waiting.empty()) return options;
     auto files = WaitingFiles::Open(*root, options.thread_count);
-    if (files) options.waiting_files = std::move(*files);
+    if (files) {
+      options.waiting_files = std::move(*files);
+    } else {
+      options.refusal = std::move(files.error());
+    }
   }
   return options;
 }

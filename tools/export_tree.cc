@@ -212,14 +212,12 @@ tl::expected<void, std::string> ExportStored(const std::string& path, int fd, st
                                              const ExportOptions& how,
                                              const ExportTreeOptions& options,
                                              const std::string& scratch_dir, int out_fd) {
-  if (!options.waiting.contains(path)) {
+  if (!options.waiting.contains({status.st_dev, status.st_ino})) {
     const FileSource source(RealFileOps(), fd, static_cast<uint64_t>(status.st_size));
     return ExportGzip(source, how, status.st_mtim.tv_sec, out_fd);
   }
   if (!options.waiting_files) {
-    return tl::unexpected<std::string>(
-        "has changes in a redo log, and its store is in use; let its mount settle "
-        "('gzipfs sync') and export again");
+    return tl::unexpected("has changes in a redo log, " + options.refusal);
   }
   return options.waiting_files->Export(path, fd, how, scratch_dir, status.st_mtim, out_fd);
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "codec/codec_pool.h"
+#include "fs/store/survey.h"
 #include "tools/export_file.h"
 #include "tools/export_waiting.h"
 #include "tools/progress.h"
@@ -16,9 +17,10 @@ struct ExportTreeOptions {
   ExportForm form = ExportForm::kSingleMember;
   unsigned thread_count = 1;
   bool replaces = false;             // files that are there already
-  std::set<std::string> waiting;     // full paths of files with a redo log
+  std::set<FileIdentity> waiting;    // files with a redo log
   // Reads those; null: they are refused.
   std::shared_ptr<WaitingFiles> waiting_files;
+  std::string refusal;  // then, the clause that tells why
 };
 
 // Exports the directory `from` (canonical) as the directory `to`: files in the form

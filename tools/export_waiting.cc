@@ -71,9 +71,13 @@ tl::expected<std::unique_ptr<WaitingFiles>, std::string> WaitingFiles::Open(
   options.thread_count = thread_count;
   options.read_only = true;
   auto store = Store::Open(root, options, RealFileOps());
-  if (!store) return tl::unexpected(store.error().message);
+  if (!store && store.error().is_in_use) {
+    return tl::unexpected<std::string>(
+        "and its store is in use; let its mount settle ('gzipfs sync') and export again");
+  }
+  if (!store) return tl::unexpected("which cannot be read: " + store.error().message);
   const auto report = Recover(**store, RecoveryWatcher{});
-  if (!report) return tl::unexpected("its logs cannot be looked at: " + Describe(report.error()));
+  if (!report) return tl::unexpected("which cannot be read: " + Describe(report.error()));
   return std::unique_ptr<WaitingFiles>(new WaitingFiles(std::move(*store)));
 }
 

@@ -13,8 +13,8 @@ namespace gzipfs {
 // Thread-safe. While it lives nobody can write to the store.
 class WaitingFiles {
  public:
-  // Of the store `root`. The error is a clause for a person: a process that writes to the
-  // store has it, or it cannot be read.
+  // Of the store `root`. The error is a clause for a person, to follow "has changes in a redo
+  // log": a process that writes to the store has it, or why it cannot be read.
   static tl::expected<std::unique_ptr<WaitingFiles>, std::string> Open(const std::string& root,
                                                                        unsigned thread_count);
 

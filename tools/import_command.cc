@@ -1,6 +1,7 @@
 // gzipfs import: plain files and foreign .gz files become what a store holds.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -97,7 +98,7 @@ class ImportRun {
   const uint64_t block_bytes_;  // 0: as the store has it
   ImportPlan plan_;
   std::map<std::string, std::unique_ptr<Store>> stores_;  // by root, locked until the end
-  std::set<std::string> waiting_;                         // files with a log, of other stores
+  std::set<FileIdentity> waiting_;                        // files with a log, of other stores
   std::atomic<uint64_t> failed_files_{0};
   std::atomic<uint64_t> imported_files_{0};
   std::atomic<uint64_t> finished_files_{0};
@@ -136,22 +137,28 @@ bool ImportRun::LockStore(const std::string& root) {
 bool ImportRun::PlanHere() {
   StoreRoots roots;
   std::vector<std::string> real_paths;
+  std::error_code error;
   for (const std::string& path : arguments_.paths) {
     const Result<std::string> found = FindStoreFile(path);
-    std::error_code error = found ? std::error_code{} : found.error();
+    error = found ? std::error_code{} : found.error();
     const std::string real = error ? "" : files::canonical(*found, error).string();
     if (error) {
       Tell(path, Describe(error));
       continue;
     }
+    real_paths.push_back(real);
+  }
+  // A directory comes before what is in it, which would else become a store in a store.
+  std::sort(real_paths.begin(), real_paths.end());
+  for (const std::string& real : real_paths) {
     // A directory in no store becomes one, so that nobody else imports or mounts it meanwhile.
     auto root = roots.Of(real);
     if (!root && !arguments_.is_dry && files::is_directory(real, error)) root = real;
     if (root && !LockStore(*root)) return false;
+    if (root == real) roots.Forget();
     for (const std::string& inner : TakeInventory({real}, true).store_paths) {
       if (!LockStore(inner)) return false;
     }
-    real_paths.push_back(real);
   }
   // Only now: bringing logs in has changed files.
   for (const std::string& real : real_paths) PlanInPlace(real, plan_);
@@ -192,7 +199,7 @@ bool ImportRun::PlanCopies(const std::string& root) {
       continue;
     }
     if (const auto other = roots.Of(real)) {
-      Result<std::set<std::string>> waiting = WaitingFilesOf(*other);
+      Result<std::set<FileIdentity>> waiting = WaitingFilesOf(*other);
       if (!waiting) {
         Tell(path, "the logs of its store: " + Describe(waiting.error()));
         continue;
@@ -216,8 +223,7 @@ void ImportRun::RemoveLeftovers() {
 
 // True, after a message, for a file whose redo log is not in it.
 bool ImportRun::DropWaiting(const ImportJob& job) {
-  bool waits = false;
-  for (const std::string& source : job.sources) waits = waits || waiting_.contains(source);
+  bool waits = waiting_.contains({job.status.st_dev, job.status.st_ino});
   for (const auto& [root, store] : stores_) {
     const Result<struct stat> status = RealFileOps().Stat(store->root_fd());
     waits = waits || (status && status->st_dev == job.status.st_dev &&

@@ -89,7 +89,7 @@ tl::expected<std::unique_ptr<Store>, StoreError> Store::Open(const std::string& 
     return Refuse(fmt::format("cannot open the store {}: {}", path, root.error().message()));
   }
   std::unique_ptr<Store> store(new Store(options, ops, std::move(*root)));
-  if (auto opened = store->OpenPrivate(path); !opened) return Refuse(opened.error().message);
+  if (auto opened = store->OpenPrivate(path); !opened) return tl::unexpected(opened.error());
   store->OpenIndexes();
   return store;
 }
@@ -148,8 +148,10 @@ tl::expected<void, StoreError> Store::TakeLock(const std::string& path) {
   if (Result<void> locked = TryLockFile(lock->get(), kind); !locked) {
     // Readers do not sign.
     const long holder = ReadStoreLock(ops_, lock->get()).pid;
-    return Refuse(fmt::format("the store {} is already mounted ({})", path,
-                              holder > 0 ? fmt::format("by process {}", holder) : "read-only"));
+    return tl::unexpected(StoreError{
+        .message = fmt::format("the store {} is already mounted ({})", path,
+                               holder > 0 ? fmt::format("by process {}", holder) : "read-only"),
+        .is_in_use = true});
   }
   lock_fd_ = std::move(*lock);
   const StoreLockText text = ReadStoreLock(ops_, lock_fd_.get());

@@ -72,6 +72,7 @@ bool WasLeftUnsettled(const std::string& path);
 // Why a store cannot be used, in a sentence for a person.
 struct StoreError {
   std::string message;
+  bool is_in_use = false;  // by another process: later it may be free
 };
 
 // An opened and, unless read-only, locked store. Thread-safe after Open.

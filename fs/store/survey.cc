@@ -45,6 +45,7 @@ class Survey {
   void LookAtConfig();
   Result<void> LookAtLogs();
   Result<void> JudgeLog(const SeenLog& log);
+  void NoteWaiting(const SeenLog& log, const RecoveryPlace& place);
   Result<void> JudgeFitting(const SeenLog& log, const RecoveryPlace& place);
   Result<void> CheckRecords(const SeenLog& log, const std::string& path);
   void SayOrphan(const SeenLog& log, const std::string& why);
@@ -125,11 +126,20 @@ void Survey::SayOrphan(const SeenLog& log, const std::string& why) {
       kLogDirName, log.name, why, kQuarantineDirName);
 }
 
+void Survey::NoteWaiting(const SeenLog& log, const RecoveryPlace& place) {
+  found_.waiting_paths.push_back(place.path());
+  // A file may show another device than its directory, as on overlayfs. Where a mount has
+  // taken its name away meanwhile, the directory's is the best guess.
+  const Result<UniqueFd> base = place.Open(ops_, root_.get(), O_PATH);
+  const Result<struct stat> status = ops_.Stat(base ? base->get() : root_.get());
+  if (status) found_.waiting_files.emplace_back(status->st_dev, log.ino);
+}
+
 Result<void> Survey::JudgeLog(const SeenLog& log) {
   const auto place = places_.find(log.ino);
   const bool has_place = place != places_.end();
   if (found_.is_in_use) {
-    if (has_place) found_.waiting_paths.push_back(place->second.path());
+    if (has_place) NoteWaiting(log, place->second);
     return {};
   }
   if (!log.summary) {
@@ -178,7 +188,7 @@ Result<void> Survey::JudgeFitting(const SeenLog& log, const RecoveryPlace& place
       return {};
     }
   }
-  found_.waiting_paths.push_back(place.path());
+  NoteWaiting(log, place);
   if (summary.is_damaged) {
     Say(Kind::kDamage, "{}: its log is damaged: its newest changes are missing, and it cannot be "
         "written", place.path());

@@ -3,8 +3,11 @@
 // put aside, what was left over.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/base/result.h"
@@ -21,9 +24,14 @@ struct SurveyFinding {
   std::string sentence;
 };
 
+// What all names of a file have in common: its device and its inode number.
+using FileIdentity = std::pair<dev_t, ino_t>;
+
 struct StoreSurvey {
   bool is_in_use = false;                  // a mount has it; then its logs are not judged
-  std::vector<std::string> waiting_paths;  // of files with a log, from the store's root
+  // Of files with a log, from the store's root; one name of each, which may have more.
+  std::vector<std::string> waiting_paths;
+  std::vector<FileIdentity> waiting_files;  // the same files, by whichever name
   std::vector<SurveyFinding> findings;
 };
 

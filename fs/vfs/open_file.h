@@ -40,8 +40,9 @@ class OpenFile {
     const MutexLock lock(mutex_);
     return is_writable_;
   }
-  // Of a raw file: held while its attributes change, and while the kernel's unwritten
-  // pages, of a program's write long ago, go to it (KeptPrivileges).
+  // Of a raw file: held while its attributes change, while the kernel's unwritten pages,
+  // of a program's write long ago, go to it (KeptPrivileges), and while a part is copied to
+  // it that may have to be cut off again.
   Mutex raw_attr_mutex;
   PrivilegeView raw_privileges;
   // Counts the handles that may write.

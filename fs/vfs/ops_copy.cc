@@ -11,6 +11,8 @@ namespace {
 constexpr uint64_t kMaxCopyBytes = kGiB;
 constexpr uint64_t kMaxRecompressedBytes = 16 * kMiB;
 constexpr uint64_t kStepBytes = kMiB;
+// In one go, which what the kernel writes back to the same file waits for.
+constexpr uint64_t kMaxRawStepBytes = 64 * kMiB;
 constexpr uint64_t kSmallestStepBytes = 4 * kKiB;  // a page
 
 // Whether a copy that failed with it may succeed in part.
@@ -25,43 +27,48 @@ bool MayDoLess(std::error_code error) {
 // copied and told; if there is nothing, the target is as long as before.
 Result<uint64_t> Vfs::CopyRaw(int source_fd, uint64_t source_offset, OpenFile& target,
                               uint64_t target_offset, uint64_t byte_count) {
-  const int target_fd = target.raw_fd()->get();
   const auto base = ops().Stat(source_fd);
   if (!base) return Fail(base.error());
   const auto source_bytes = static_cast<uint64_t>(base->st_size);
   if (source_offset >= source_bytes) return 0;
   byte_count = std::min(byte_count, source_bytes - source_offset);
-  const auto before = ops().Stat(target_fd);
-  if (!before) return Fail(before.error());
   // What fails may have been done in part; how far it goes is found out by asking for less.
-  Result<void> copied;
   uint64_t done = 0;
-  for (uint64_t step_bytes = byte_count; done < byte_count;) {
+  for (uint64_t step_bytes = kMaxRawStepBytes; done < byte_count;) {
     const uint64_t now_bytes = std::min(step_bytes, byte_count - done);
-    copied = ops().CopyRange(source_fd, source_offset + done, target_fd, target_offset + done,
-                             now_bytes);
-    if (copied) {
+    const auto copied =
+        CopyRawStep(source_fd, source_offset + done, target, target_offset + done, now_bytes);
+    if (!copied) return Fail(copied.error());
+    if (!*copied) {
       done += now_bytes;
       continue;
     }
     step_bytes = now_bytes / 2;
-    if (!MayDoLess(copied.error()) || step_bytes < kSmallestStepBytes) break;
+    if (MayDoLess(*copied) && step_bytes >= kSmallestStepBytes) continue;
+    return done > 0 ? Result<uint64_t>(done) : Fail(*copied);
   }
-  if (done == byte_count) return done;
-  uint64_t end = static_cast<uint64_t>(before->st_size);
-  if (done > 0) end = std::max(end, target_offset + done);
-  GZIPFS_TRY(CutFailedCopy(target, end, target_offset + byte_count));
-  return done > 0 ? Result<uint64_t>(done) : Fail(copied.error());
+  return done;
 }
 
-// Cuts off what lies between `end` and `copy_end`. Whatever is behind that others wrote.
-Result<void> Vfs::CutFailedCopy(OpenFile& target, uint64_t end, uint64_t copy_end) {
-  const int fd = target.raw_fd()->get();
+// Copies all of it and answers no error, or the one that it failed with; then the target
+// is as long as before. Fails where that is not so. The kernel may write pages of the
+// target back meanwhile, which make it longer, too, and are not to be cut off: they wait.
+Result<std::error_code> Vfs::CopyRawStep(int source_fd, uint64_t source_offset, OpenFile& target,
+                                         uint64_t target_offset, uint64_t byte_count) {
+  const int target_fd = target.raw_fd()->get();
   const MutexLock lock(target.raw_attr_mutex);
-  const auto base = ops().Stat(fd);
-  if (!base) return Fail(base.error());
-  const auto file_bytes = static_cast<uint64_t>(base->st_size);
-  return file_bytes > end && file_bytes <= copy_end ? ops().Truncate(fd, end) : Result<void>();
+  const auto before = ops().Stat(target_fd);
+  if (!before) return Fail(before.error());
+  const auto copied =
+      ops().CopyRange(source_fd, source_offset, target_fd, target_offset, byte_count);
+  if (copied) return std::error_code();
+  const auto after = ops().Stat(target_fd);
+  if (!after) return Fail(after.error());
+  // Whatever is behind the copy's end others wrote.
+  const bool is_longer = after->st_size > before->st_size &&
+                         static_cast<uint64_t>(after->st_size) <= target_offset + byte_count;
+  if (is_longer) GZIPFS_TRY(ops().Truncate(target_fd, static_cast<uint64_t>(before->st_size)));
+  return copied.error();
 }
 
 // By reading and writing. What was done before an error is told first.

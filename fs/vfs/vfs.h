@@ -276,7 +276,8 @@ class Vfs {
   // ops_copy.cc
   Result<uint64_t> CopyRaw(int source_fd, uint64_t source_offset, OpenFile& target,
                            uint64_t target_offset, uint64_t byte_count);
-  Result<void> CutFailedCopy(OpenFile& target, uint64_t end, uint64_t copy_end);
+  Result<std::error_code> CopyRawStep(int source_fd, uint64_t source_offset, OpenFile& target,
+                                      uint64_t target_offset, uint64_t byte_count);
   Result<uint64_t> CopyBytes(FileHandle& source, uint64_t source_offset, FileHandle& target,
                              uint64_t target_offset, uint64_t byte_count);
 

@@ -135,6 +135,7 @@ if [ -e /dev/fuse ]; then
     cp mixed mnt/$name || fail "a file in a mount"
   done
   "$GZIPFS" sync mnt || fail sync
+  ln mnt/file mnt/link || fail ln  # a log has one file, and that any number of names
   cp mixed changed
   # Its writer still has the files open when it dies: closed, they would be settled.
   python3 - "$GZIPFS" "$daemon" changed mnt/file mnt/other <<'PYTHON' || fail "a change"
@@ -148,9 +149,11 @@ for name in names:
     os.fsync(fd)
 logs = [name for name in os.listdir("crashed/.gzipfs/log") if name.endswith(".log")]
 assert len(logs) == 2, logs
-run = subprocess.run([program, "export", "crashed/file.gz", "-o", "refused"],
-                     capture_output=True, text=True, timeout=60)
-assert run.returncode == 1 and "has changes in a redo log, and its store is in use" in run.stderr, run
+for name in "file", "link":
+    run = subprocess.run([program, "export", f"crashed/{name}.gz", "-o", "refused"],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1, run
+    assert "has changes in a redo log, and its store is in use" in run.stderr, run
 os.kill(daemon, signal.SIGKILL)
 PYTHON
   daemon=
@@ -164,7 +167,9 @@ PYTHON
     expect 0 "" "$GZIPFS" export $form crashed/file.gz -o left
     "${read_it[@]}" <left | cmp - changed || fail "$form of a file with a log"
     same "$form: time" 1000000005 "$(stat -c %Y left)"
-    "$GZIPFS" export $form crashed/other.gz | "${read_it[@]}" | cmp - changed || fail "$form -c"
+    for name in link other; do
+      "$GZIPFS" export $form crashed/$name.gz | "${read_it[@]}" | cmp - changed || fail "$form -c $name"
+    done
     rm left
     expect 0 "" "$GZIPFS" export $form crashed -o left
     [ $form = --plain ] || python3 "$here/single_member_readers.py" --quick left/file.gz changed ||
@@ -172,7 +177,17 @@ PYTHON
     "${read_it[@]}" <left/other* | cmp - changed || fail "$form of a store with logs"
     rm -r left
   done
+  for name in file link; do
+    expect 1 "gzipfs import: *crashed/$name.gz: has changes in a redo log; left alone" \
+      "$GZIPFS" import crashed/$name.gz --to imported
+    "$GZIPFS" check crashed/$name.gz 2>&1 | grep -q "has changes in a redo log" || fail "check $name"
+  done
   same "the store" "$before" "$(state)"
+  # What cannot be read for another reason than a mount is told with that.
+  echo "no JSON" >crashed/.gzipfs/config.json
+  expect 1 "gzipfs export: *file.gz: has changes in a redo log, which cannot be read: *config.json is damaged: *" \
+    "$GZIPFS" export crashed/file.gz -o left
+  [ ! -e left ] || fail "a file whose log cannot be read"
 else
   echo "left out: redo logs, which take /dev/fuse"
 fi

@@ -153,6 +153,16 @@ zcat taken/sub/file.gz | cmp - <(head -c 20000000 /dev/zero | tr '\0' y) || fail
 expect 0 "" "$GZIPFS" import --dry-run made
 [ ! -e made/.gzipfs ] || fail "--dry-run makes a store"
 
+# What becomes a store holds its directories, also those that are named beside it.
+for order in "nested nested/sub" "nested/sub nested"; do
+  mkdir -p nested/sub
+  cp noise nested/sub/file
+  expect 0 "" "$GZIPFS" import $order
+  same "stores of '$order'" nested/.gzipfs "$(find nested -name .gzipfs)"
+  zcat nested/sub/file.gz | cmp - noise || fail "import $order"
+  rm -r nested
+done
+
 # Recovery after such an end gives what was copied as it is a tail: it is no collision.
 mkdir nothings; : >nothings/nothing.gz; touch -d 2001-02-03 nothings/nothing.gz
 expect 0 "" "$GZIPFS" import nothings/ --to unclean

@@ -1,6 +1,9 @@
 // Operations on files, their attributes, and directories' lists.
 #include <sys/xattr.h>
 
+#include <chrono>
+#include <future>
+
 #include "tests/unit/vfs/vfs_fixture.h"
 
 namespace gzipfs::test {
@@ -195,6 +198,33 @@ TEST_F(OpsFileTest, ARawCopyThatFailsTellsHowFarItCame) {
     Close(target);
     ASSERT_EQ(Unlink("target"), 0);
   }
+  Close(source);
+}
+
+TEST_F(OpsFileTest, ARawCopyThatFailsLeavesWhatTheKernelWroteBackMeanwhile) {
+  PutInStore("source", std::string(10'000, 'x'));
+  PutInStore("target", "");
+  FileHandle* source = Open("source", O_RDONLY);
+  FileHandle* target = Open("target", O_RDWR);
+  const std::string dirty(5000, 'd');
+  std::future<int> written;
+  ops_.before = [&](Call call) {
+    if (call != Call::kCopy) return 0;
+    if (!written.valid()) {
+      written = std::async(std::launch::async, [&] {
+        return ErrorOf(vfs_->Write(nullptr, *target, 0, BytesOf(dirty)));
+      });
+      // Either it is done before the copy fails, or it waits for that.
+      written.wait_for(std::chrono::milliseconds(200));
+    }
+    return EIO;
+  };
+  EXPECT_EQ(ErrorOf(vfs_->CopyRange(kRootCaller, *source, 0, *target, 20'000, 4096)), EIO);
+  ASSERT_TRUE(written.valid()) << "no copy: nothing is tested";
+  EXPECT_EQ(written.get(), 0);
+  ops_.before = nullptr;
+  EXPECT_EQ(Read(target), dirty);
+  Close(target);
   Close(source);
 }
 
