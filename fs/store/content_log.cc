@@ -189,6 +189,8 @@ Result<void> ContentImpl::CommitToLog() {
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
+    // A sync that failed may not be tried again as if nothing had happened.
+    if (sticky_error_) return Fail(sticky_error_);
     batch = CaptureBatch(unlogged_);
     base = base_;
   }

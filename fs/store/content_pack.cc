@@ -19,7 +19,7 @@ ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
                                                        std::span<const std::byte> bytes,
                                                        int level) {
   PackedBlocks packed;
-  store_.budget().BeginProgress();
+  const DirtyBudget::Progress progress(store_.budget());
   const uint64_t end = RoundDown(plain_offset + bytes.size(), block_bytes_);
   for (uint64_t at = RoundUp(plain_offset, block_bytes_); at < end; at += block_bytes_) {
     const auto plain = bytes.subspan(at - plain_offset, block_bytes_);
@@ -29,7 +29,6 @@ ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
     }
     packed.emplace(at / block_bytes_, std::move(members));
   }
-  store_.budget().EndProgress();
   return packed;
 }
 

@@ -103,6 +103,7 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes, [&] {
     return plain_offset && IsNextToAppend(*plain_offset, bytes.size());
   }));
+  const DirtyBudget::Rest rest(store_.budget(), reserved_bytes);
   PackedBlocks packed;
   const uint64_t whole_bytes = plain_offset ? WholeBlockBytes(*plain_offset, bytes.size()) : 0;
   int level = kLevelFast;
@@ -142,7 +143,7 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
       ++change_count_;
     }
   }
-  store_.budget().Release(reserved_bytes);
+  store_.budget().Release(std::exchange(reserved_bytes, 0));
   if (!full.empty() && whole_bytes == 0) level = store_.WriteLevel(full.size() * block_bytes_);
   for (BlockPtr& block : full) SubmitEncoding(std::move(block), level);
   if (has_packed) AppendReady();

@@ -34,6 +34,32 @@ class DirtyBudget {
   void BeginProgress() EXCLUDES(mutex_);
   void EndProgress() EXCLUDES(mutex_);
 
+  // That, for a scope.
+  class Progress {
+   public:
+    explicit Progress(DirtyBudget& budget) : budget_(budget) { budget_.BeginProgress(); }
+    ~Progress() { budget_.EndProgress(); }
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+
+   private:
+    DirtyBudget& budget_;
+  };
+
+  // Gives back at the end of a scope, even when memory runs out in it, what `bytes` says
+  // by then: what is left of a reservation. `bytes` must outlive it.
+  class Rest {
+   public:
+    Rest(DirtyBudget& budget, const uint64_t& bytes) : budget_(budget), bytes_(bytes) {}
+    ~Rest() { budget_.Release(bytes_); }
+    Rest(const Rest&) = delete;
+    Rest& operator=(const Rest&) = delete;
+
+   private:
+    DirtyBudget& budget_;
+    const uint64_t& bytes_;
+  };
+
   // Waits for a change, `pause` at most; whether blocks are on their way out of memory
   // after that, or a file is being settled.
   bool AwaitProgress(std::chrono::milliseconds pause) EXCLUDES(mutex_);

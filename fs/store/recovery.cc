@@ -14,6 +14,7 @@
 #include "fs/store/log_reader.h"
 #include "fs/store/power_cut.h"
 #include "fs/store/quarantine.h"
+#include "fs/store/recovery_image.h"
 #include "fs/store/recovery_places.h"
 #include "fs/store/redo_log.h"
 #include "fs/sys/privileges.h"
@@ -48,7 +49,6 @@ class Recovery {
   Result<void> HandleNormal(const FoundLog& log);
   Result<void> HandleReplaced(const FoundLog& log);
   Result<void> HandleOverwritten(const FoundLog& log);
-  Result<void> CopyImage(const FoundLog& log, const RecoveryPlace& place);
   Result<void> Apply(const FoundLog& log, RecoveryPlace& place);
   Result<void> Remove(const std::string& name);
   Result<void> Quarantine(const FoundLog& log, const std::string& why);
@@ -204,38 +204,11 @@ Result<void> Recovery::HandleReplaced(const FoundLog& log) {
   return HandleNormal(log);
 }
 
-Result<void> Recovery::CopyImage(const FoundLog& log, const RecoveryPlace& place) {
-  FileOps& ops = store_.ops();
-  const LogImage& image = *log.summary->image;
-  const Result<UniqueFd> base = place.Open(ops, store_.root_fd(), O_RDWR);
-  if (!base) return Fail(base.error());
-  const Result<UniqueFd> from =
-      ops.OpenAt(store_.image_dir_fd(), image.name.c_str(), O_RDONLY | O_NOFOLLOW, 0);
-  if (!from && from.error().value() != ENOENT) return Fail(from.error());
-  if (!from) {
-    // It goes when the copy is durable.
-    const auto done = IdentityOf(ops, base->get());
-    const bool is_done = done && done->stored_bytes == image.image.stored_bytes &&
-                         done->end_crc == image.image.end_crc;
-    return is_done ? Result<void>() : Fail(from.error());
-  }
-  const Result<BaseIdentity> identity = IdentityOf(ops, from->get());
-  if (!identity) return Fail(identity.error());
-  if (!(*identity == image.image)) return Fail(ESTALE);
-  std::optional<KeptPrivileges> kept(std::in_place, base->get());
-  GZIPFS_TRY(ops.CopyRange(from->get(), 0, base->get(), 0, image.image.stored_bytes));
-  GZIPFS_TRY(ops.Truncate(base->get(), image.image.stored_bytes));
-  kept.reset();
-  // Whoever began to copy it has taken away what the image has kept.
-  (void)GivePrivileges(from->get(), base->get());
-  return ops.SyncAll(base->get());
-}
-
 Result<void> Recovery::HandleOverwritten(const FoundLog& log) {
   const LogImage& image = *log.summary->image;
   const auto found = places_.find(log.ino);
   if (found == places_.end()) return HandleNormal(log);
-  if (const Result<void> copied = CopyImage(log, found->second); !copied) {
+  if (const Result<void> copied = CopyImageAgain(store_, image, found->second); !copied) {
     Leave(log, fmt::format("{} was being overwritten and cannot be completed: {}",
                            found->second.path(), copied.error().message()));
     return {};

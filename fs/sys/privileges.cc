@@ -60,4 +60,18 @@ bool GivePrivileges(int from_fd, int to_fd) {
   return capability || (ModeOf(from_fd) & kSetIdBits) != 0;
 }
 
+bool HasOtherPrivileges(int from_fd, int to_fd) {
+  if ((ModeOf(from_fd) & ~ModeOf(to_fd) & kSetIdBits) != 0) return true;
+  const auto capability = GetXattr(from_fd, kCapabilityXattr);
+  if (!capability) return false;
+  const auto other = GetXattr(to_fd, kCapabilityXattr);
+  return !other || *other != *capability;
+}
+
+Result<void> RemovePrivileges(int fd) {
+  const mode_t mode = ModeOf(fd);
+  if ((mode & kSetIdBits) != 0) GZIPFS_TRY(ChangeMode(fd, mode & ~kSetIdBits));
+  return GetXattr(fd, kCapabilityXattr) ? RemoveXattr(fd, kCapabilityXattr) : Result<void>();
+}
+
 }  // namespace gzipfs

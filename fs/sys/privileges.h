@@ -68,4 +68,10 @@ class KeptPrivileges {
 // process may. True when `from_fd` has any.
 bool GivePrivileges(int from_fd, int to_fd);
 
+// Whether `from_fd` has privileges that `to_fd` has not, or not the same.
+bool HasOtherPrivileges(int from_fd, int to_fd);
+
+// Takes all privileges from the file behind `fd`.
+Result<void> RemovePrivileges(int fd);
+
 }  // namespace gzipfs

@@ -235,7 +235,7 @@ TEST_P(ContentModel, BehavesLikeAFileInMemory) {
 INSTANTIATE_TEST_SUITE_P(
     All, ContentModel,
     ::testing::Values(
-        Setup{"Default", {.level = kLevelFast}, 3 * kMiB},
+        Setup{"Default", {.level = kLevelAuto}, 3 * kMiB},
         Setup{"SmallFile", {.level = kLevelFast}, 200 * kKiB},
         Setup{"TinyBudget", {.level = kLevelFast, .cache_bytes = kMiB, .dirty_bytes = 256 * kKiB},
               2 * kMiB},

@@ -1,4 +1,5 @@
 // Holes in front of what was written, in append mode: who fills them, and when.
+#include <chrono>
 #include <thread>
 
 #include "tests/unit/store/store_fixture.h"
@@ -13,11 +14,13 @@ class ContentHole : public test::StoreFixture {
  protected:
   // Waits until the compressors have brought `plain_bytes` to the base.
   void AwaitInBase(uint64_t plain_bytes) {
-    for (;;) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (std::chrono::steady_clock::now() < deadline) {
       const auto layout = test::Scan(Base());
       if (layout && layout->index.plain_bytes() >= plain_bytes) return;
       std::this_thread::yield();
     }
+    FAIL() << "the base does not come to " << plain_bytes << " plain bytes";
   }
 };
 
@@ -29,7 +32,7 @@ TEST_F(ContentHole, HoleThatOthersMayFillIsNotFilledAtFlush) {
   Write(0, std::span(plain).first(2 * kBlock));
   Write(4 * kBlock, std::span(plain).subspan(4 * kBlock));
   ASSERT_TRUE(content_->FlushBesideWriters());
-  AwaitInBase(kBlock);
+  ASSERT_NO_FATAL_FAILURE(AwaitInBase(kBlock));
   EXPECT_LE(test::Scan(Base())->index.plain_bytes(), 2 * kBlock);
   const auto second = std::span(plain).subspan(2 * kBlock, 2 * kBlock);
   Write(2 * kBlock, second);
@@ -60,7 +63,7 @@ TEST_F(ContentHole, EndOfAFullBlockInFrontOfAHoleMayBeWrittenAgain) {
   Buffer first(plain.begin(), plain.begin() + 2 * kBlock);
   std::fill(first.end() - 3000, first.end(), std::byte{0});
   Write(0, first);
-  AwaitInBase(kBlock);
+  ASSERT_NO_FATAL_FAILURE(AwaitInBase(kBlock));
   Write(2 * kBlock - 3000, std::span(plain).subspan(2 * kBlock - 3000));
   const struct stat before = content_->StatBase().value();
   Flush();

@@ -1,5 +1,10 @@
 // Whole blocks that the kernel's writeback cache brings: they are in memory as members
 // only, and nobody can tell.
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <new>
 #include <thread>
 
 #include "tests/unit/store/store_fixture.h"
@@ -10,6 +15,26 @@ namespace {
 using test::Buffer;
 using test::Call;
 using test::kBlock;
+
+// While it lives, not much more memory than now can be had.
+class ScarceMemory {
+ public:
+  ScarceMemory() {
+    ::malloc_trim(0);
+    uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    EXPECT_EQ(::getrlimit(RLIMIT_AS, &before_), 0);
+    rlimit limit = before_;
+    limit.rlim_cur = pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) + 4 * kMiB;
+    EXPECT_EQ(::setrlimit(RLIMIT_AS, &limit), 0);
+  }
+  ~ScarceMemory() { (void)::setrlimit(RLIMIT_AS, &before_); }
+  ScarceMemory(const ScarceMemory&) = delete;
+  ScarceMemory& operator=(const ScarceMemory&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 class ContentPack : public test::StoreFixture {
  protected:
@@ -214,6 +239,32 @@ TEST_F(ContentPack, ManyThreadsBringOneFile) {
   EXPECT_EQ(Members().size(), kBlocks);
   SettleAndCompare();
 }
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+// Other writers would wait for its room, and for it to be done.
+TEST_F(ContentPack, ARequestThatMemoryRunsOutForHoldsNothing) {
+  plain_ = test::Noise(64 * kMiB);
+  bool has_run_out = false;
+  {
+    const ScarceMemory scarce;
+    try {
+      (void)content_->Write(0, plain_, WriteSource::kKernel);
+    } catch (const std::bad_alloc&) {
+      has_run_out = true;
+    }
+  }
+  EXPECT_TRUE(has_run_out);
+  EXPECT_EQ(store_->budget().used_bytes(), 0u);
+  EXPECT_FALSE(store_->budget().AwaitProgress(std::chrono::milliseconds(0)));
+  plain_.resize(kBlocks * kBlock);
+  Bring(0, plain_.size());
+  SettleAndCompare();
+}
+#endif
 
 }  // namespace
 }  // namespace gzipfs

@@ -162,6 +162,28 @@ TEST_F(ContentZero, AnyNumberOfHolesBehindTheBaseGoesToTheLogInPortions) {
   EXPECT_TRUE(Gunzipped() == plain_);
 }
 
+// What a failed sync has lost must not be promised by a later one.
+TEST_F(ContentZero, AFailedSyncIsNotTriedAgainToMakeRoom) {
+  constexpr uint64_t kRanges = 64 * 1024;  // the bound
+  MakeText(2 * kBlock);
+  Write(7, test::FromText("logged"));
+  ASSERT_TRUE(content_->Sync());
+  Truncate(4 * kRanges * kBlock);
+  for (uint64_t i = 0; i < kRanges; ++i) {
+    ASSERT_TRUE(content_->Zero((3 + 2 * i) * kBlock, (4 + 2 * i) * kBlock, false));
+  }
+  ops_.before = [](test::Call call) { return call == test::Call::kSyncData ? EIO : 0; };
+  EXPECT_FALSE(content_->Sync());
+  std::atomic<int> tries = 0;
+  ops_.before = [&](test::Call call) {
+    if (call == test::Call::kWrite || call == test::Call::kSyncData) ++tries;
+    return 0;
+  };
+  EXPECT_FALSE(content_->Zero(2 * kBlock, 3 * kBlock, false));
+  ops_.before = nullptr;
+  EXPECT_EQ(tries, 0);
+}
+
 TEST_F(ContentZero, SyncedZerosAreReplayedInOrder) {
   MakeText(8 * kBlock);
   Write(3 * kBlock, test::FromText("before"));

@@ -4,10 +4,6 @@
 
 #include "fs/store/log_reader.h"
 #include "fs/store/redo_log.h"
-#include "fs/sys/at.h"
-#include "fs/sys/privileges.h"
-#include "fs/sys/xattr.h"
-#include "tests/unit/capability.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace gzipfs {
@@ -50,31 +46,6 @@ class RecoveryTest : public test::StoreFixture {
   Buffer plain_;
   std::string said_;
 };
-
-// As kill -9 leaves it: the kernel has taken the capabilities from the base, for its bytes
-// changed, and whoever would have given them back is gone.
-TEST_F(RecoveryTest, OverwriteThatIsKilledKeepsTheCapabilities) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  LeaveWithLog();
-  ASSERT_EQ(::link(base_path().c_str(), (dir_ / "other.gz").c_str()), 0);
-  const UniqueFd base(::open(base_path().c_str(), O_RDONLY | O_CLOEXEC));
-  ASSERT_TRUE(SetXattr(base.get(), kCapabilityXattr, test::SomeCapability(), 0));
-  bool has_failed = false;
-  ops_.before = [&](test::Call call) {
-    has_failed = has_failed || call == test::Call::kTruncate;
-    return has_failed ? EIO : 0;
-  };
-  EXPECT_FALSE(content_->Settle());
-  ASSERT_TRUE(has_failed);
-  // What the next mount would undo is not done.
-  const auto change = content_->WithBaseFd([](int fd) { return ChangeMode(fd, 0600); });
-  EXPECT_EQ(change.error().value(), EIO);
-  ops_.before = nullptr;
-  ASSERT_TRUE(RemoveXattr(base.get(), kCapabilityXattr));
-  EXPECT_EQ(Remount().recovered, 1u);
-  EXPECT_TRUE(Gunzipped() == plain_);
-  EXPECT_TRUE(GetXattr(base.get(), kCapabilityXattr));
-}
 
 TEST_F(RecoveryTest, SyncedChangesAreInTheBaseAfterwards) {
   LeaveWithLog();
