@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "fs/store/recovery.h"
@@ -66,10 +67,12 @@ class RecoveryPrivileges : public test::StoreFixture {
   }
   bool HasCapability() { return GetXattr(base_.get(), kCapabilityXattr).has_value(); }
   bool HasSetIdBit() { return (test::StatOf(base_path()).st_mode & S_ISUID) != 0; }
-  RecoveryReport Remount() {
+  RecoveryReport Remount(std::function<int(Call)> before = nullptr) {
     CloseStore();
     OpenStore();
+    ops_.before = std::move(before);
     const auto report = Recover(*store_, {});
+    ops_.before = nullptr;
     EXPECT_TRUE(report);
     return report.value_or(RecoveryReport{});
   }
@@ -162,9 +165,8 @@ TEST_F(RecoveryPrivileges, WhatWasRemovedStaysAwayWhenRecoveryFailsOnce) {
   ASSERT_TRUE(ChangeMode(base_.get(), 0755));
   ASSERT_TRUE(RemoveXattr(base_.get(), kCapabilityXattr));
   LetTimePass();
-  ops_.before = [](Call call) { return call == Call::kTruncate ? EIO : 0; };
-  EXPECT_EQ(Remount().left, 1u);
-  ops_.before = nullptr;
+  const auto fails = [](Call call) { return call == Call::kTruncate ? EIO : 0; };
+  EXPECT_EQ(Remount(fails).left, 1u);
   RecoverAll();
   EXPECT_FALSE(HasCapability());
   EXPECT_FALSE(HasSetIdBit());
