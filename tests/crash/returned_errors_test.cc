@@ -1,5 +1,5 @@
-// Every call of a script that uses the log fails once: with EIO, or with ENOSPC
-// and all that need space after it. What is on the disk then, after a process
+// Every call of a script that uses the log fails once: with EIO, or with ENOSPC or EDQUOT
+// in turns and all that need space after it. What is on the disk then, after a process
 // death or a power cut, is held against what had been promised by then.
 //
 // Below FileOps, every system call is interrupted, or transfers less than was asked,
@@ -62,8 +62,9 @@ class ReturnedErrors : public ::testing::TestWithParam<int> {
 };
 
 void ReturnedErrors::FailEveryCallOf(const std::function<void(Script&)>& steps) {
-  const int error = GetParam();
+  const bool is_full = GetParam() != EIO;
   for (int call = 1; !HasFailure(); ++call) {
+    const int error = is_full && call % 2 == 0 ? EDQUOT : GetParam();
     SCOPED_TRACE(testing::Message() << "call " << call);
     Script script({.level = 1, .cache_bytes = kMiB, .dirty_bytes = 16 * kMiB});
     script.Make(TextLike(2 * kBlock));
@@ -71,9 +72,9 @@ void ReturnedErrors::FailEveryCallOf(const std::function<void(Script&)>& steps) 
     script.may_fail = true;
     std::atomic<int> call_count{0};
     script.disk().before = [&](Call what, const std::string&) {
-      if (error == ENOSPC && !test::NeedsSpace(what)) return 0;
+      if (is_full && !test::NeedsSpace(what)) return 0;
       const int count = ++call_count;
-      return count == call || (error == ENOSPC && count > call) ? error : 0;
+      return count == call || (is_full && count > call) ? error : 0;
     };
     steps(script);
     script.End();
@@ -138,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(All, InterruptedCalls,
                          });
 
 INSTANTIATE_TEST_SUITE_P(All, ReturnedErrors, ::testing::Values(EIO, ENOSPC),
-                         [](const auto& setup) { return setup.param == EIO ? "Eio" : "Enospc"; });
+                         [](const auto& setup) { return setup.param == EIO ? "Eio" : "Full"; });
 
 }  // namespace
 }  // namespace gzipfs::crash

@@ -1,11 +1,12 @@
 // Whole blocks that the kernel's writeback cache brings: they are in memory as members
 // only, and nobody can tell.
-#include <malloc.h>
 #include <sys/resource.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <new>
 #include <thread>
+#include <vector>
 
 #include "tests/unit/store/store_fixture.h"
 
@@ -16,24 +17,45 @@ using test::Buffer;
 using test::Call;
 using test::kBlock;
 
-// While it lives, not much more memory than now can be had.
+// While it lives, about kLeftBytes of memory can be had by this thread. What malloc has
+// reserved for threads counts as had: it is taken, but never touched.
 class ScarceMemory {
  public:
+  static constexpr size_t kLeftBytes = 2 * kMiB;
+
   ScarceMemory() {
-    ::malloc_trim(0);
-    uint64_t pages = 0;
-    std::ifstream("/proc/self/statm") >> pages;
+    taken_.reserve(1 << 20);
     EXPECT_EQ(::getrlimit(RLIMIT_AS, &before_), 0);
-    rlimit limit = before_;
-    limit.rlim_cur = pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) + 4 * kMiB;
-    EXPECT_EQ(::setrlimit(RLIMIT_AS, &limit), 0);
+    Limit(0);
+    // Each refusal has asked another one of malloc's arenas.
+    for (int refusals = 0; refusals < 1000 && taken_.size() < taken_.capacity();) {
+      void* const taken = std::malloc(kTakenBytes);
+      if (taken == nullptr) ++refusals;
+      if (taken != nullptr) taken_.push_back(taken);
+    }
+    Limit(kLeftBytes);
   }
-  ~ScarceMemory() { (void)::setrlimit(RLIMIT_AS, &before_); }
+  ~ScarceMemory() {
+    (void)::setrlimit(RLIMIT_AS, &before_);
+    for (void* const taken : taken_) std::free(taken);
+  }
   ScarceMemory(const ScarceMemory&) = delete;
   ScarceMemory& operator=(const ScarceMemory&) = delete;
 
  private:
+  static constexpr size_t kTakenBytes = 16 * kKiB;
+
+  // So many bytes more than now.
+  void Limit(uint64_t byte_count) {
+    uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    rlimit limit = before_;
+    limit.rlim_cur = pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) + byte_count;
+    EXPECT_EQ(::setrlimit(RLIMIT_AS, &limit), 0);
+  }
+
   rlimit before_{};
+  std::vector<void*> taken_;
 };
 
 class ContentPack : public test::StoreFixture {
@@ -247,7 +269,7 @@ TEST_F(ContentPack, ManyThreadsBringOneFile) {
     !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
 // Other writers would wait for its room, and for it to be done.
 TEST_F(ContentPack, ARequestThatMemoryRunsOutForHoldsNothing) {
-  plain_ = test::Noise(64 * kMiB);
+  plain_ = test::Noise(8 * ScarceMemory::kLeftBytes);
   bool has_run_out = false;
   {
     const ScarceMemory scarce;

@@ -230,5 +230,21 @@ TEST(DirtyBudget, WhoAsksForMoreIsToldOfAFullStore) {
   budget.SetRelief(nullptr);
 }
 
+// As when memory runs out between the two ends.
+TEST(DirtyBudget, ProgressAndReservationEndWithTheirScope) {
+  DirtyBudget budget(100);
+  uint64_t reserved_bytes = 80;
+  ASSERT_TRUE(budget.Reserve(reserved_bytes));
+  try {
+    const DirtyBudget::Rest rest(budget, reserved_bytes);
+    const DirtyBudget::Progress progress(budget);
+    EXPECT_TRUE(budget.AwaitProgress(std::chrono::milliseconds(0)));
+    throw std::bad_alloc();
+  } catch (const std::bad_alloc&) {
+  }
+  EXPECT_FALSE(budget.AwaitProgress(std::chrono::milliseconds(0)));
+  EXPECT_EQ(budget.used_bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace gzipfs
