@@ -1,9 +1,9 @@
 #!/bin/bash
-# find and cat over 100,000 files with 1,024 descriptors: works, and memory
+# find and cat over 40,000 files with 1,024 descriptors: works, and memory
 # stays flat. MANY_FILES sets another number; with sanitizers it is 2,000.
 source "$(dirname "$0")/mount_lib.bash"
 
-count=100000
+count=40000
 is_sanitized && count=2000
 count=${MANY_FILES:-$count}
 dirs=100
