@@ -194,7 +194,9 @@ for mode in place copy; do
       [ -e "victim/$name" ] || [ -e "victim/$name.gz" ] || fail "$mode: $name is lost"
     done
   done
-  expect 0 "" "${command[@]}"
+  timeout 60 "${command[@]}" >stdout 2>stderr || fail "$mode, at last: $(cat stdout stderr)"
+  # What the last one that was killed had begun.
+  ! grep -v ': completed .*, which was being written$' stderr || fail "$mode: see above"
   echo "$mode: $killed kills"
   result=victim
   [ $mode = place ] || result=victim_store
