@@ -119,7 +119,7 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool w
   auto opened = OpenBaseWith(file, std::move(*fd), is_writable, false);
   if (!opened || opened->keeps_pages) return opened;
   if (!MustBeLookedUp(file, wants_write)) {
-    file.has_doubtful_size = true;
+    file.has_doubtful_size = writeback_;  // else it takes the one that it is told
     return opened;
   }
   names_.inodes().DisplaceAtOpen(file.inode_);

@@ -13,7 +13,7 @@ fi
 # True in a run with sanitizers, where everything takes ten times as long.
 is_sanitized() { [ -n "${ASAN_OPTIONS-}${TSAN_OPTIONS-}" ]; }
 
-scratch=$(mktemp -d "${SCRATCH_PARENT:-${TMPDIR:-/tmp}}/gzipfs-test.XXXXXX")
+scratch=$(mktemp -d "${SCRATCH_PARENT:-${TMPDIR:-/tmp}}/gzipfs-test.XXXXXX") || exit 1
 store=$scratch/store
 plain=$scratch/plain
 mkdir "$store" "$plain"

@@ -35,12 +35,7 @@ class RecoveryPrivileges : public test::StoreFixture {
   // A base of two names that has capabilities and a set-user-id bit, some of its image
   // copied over it.
   void LeaveHalfOverwritten() {
-    plain_ = test::TextLike(3 * kBlock, 1);
-    Make(plain_);
-    const Buffer change = test::FromText("changed");
-    Write(kBlock + 5, change);
-    test::Overwrite(&plain_, kBlock + 5, change);
-    ASSERT_TRUE(content_->Sync());
+    plain_ = MakeWithLog();
     ASSERT_EQ(::link(base_path().c_str(), (dir_ / "other.gz").c_str()), 0);
     base_ = UniqueFd(::open(base_path().c_str(), O_RDWR | O_CLOEXEC));
     ASSERT_TRUE(ChangeMode(base_.get(), 04755));

@@ -17,12 +17,7 @@ class RecoveryTest : public test::StoreFixture {
  protected:
   // A file whose middle was overwritten and synced, left as kill -9 leaves it.
   void LeaveWithLog() {
-    plain_ = test::TextLike(3 * kBlock, 1);
-    Make(plain_);
-    const Buffer change = test::FromText("changed");
-    Write(kBlock + 5, change);
-    test::Overwrite(&plain_, kBlock + 5, change);
-    ASSERT_TRUE(content_->Sync());
+    plain_ = MakeWithLog();
     ASSERT_EQ(LogCount(), 1u);
   }
   size_t Count(const char* dir) {

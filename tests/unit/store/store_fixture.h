@@ -52,6 +52,12 @@ class TestPlace final : public BasePlace {
   std::string name_;
 };
 
+// Replaces a part of `plain`, which grows if need be.
+inline void Overwrite(Buffer* plain, uint64_t plain_offset, std::span<const std::byte> bytes) {
+  if (plain->size() < plain_offset + bytes.size()) plain->resize(plain_offset + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), plain->begin() + static_cast<ptrdiff_t>(plain_offset));
+}
+
 // One file, "file.gz", in an open store. The plain bytes that it should have
 // are the test's to keep.
 class StoreFixture : public ::testing::Test {
@@ -108,6 +114,24 @@ class StoreFixture : public ::testing::Test {
   void Truncate(uint64_t plain_bytes) {
     const auto done = content_->Truncate(plain_bytes);
     ASSERT_TRUE(done) << done.error().message();
+  }
+  // The file holds `plain` before and after it is settled, and so does its base then.
+  void SettleAndExpect(const Buffer& plain) {
+    EXPECT_TRUE(ReadAll() == plain);
+    Settle();
+    EXPECT_TRUE(ReadAll() == plain);
+    EXPECT_TRUE(Gunzipped() == plain);
+    ExpectNothingDirty();
+  }
+  // A settled file whose middle is overwritten and synced: it has a log. What it holds then.
+  Buffer MakeWithLog() {
+    Buffer plain = TextLike(3 * kBlock, 1);
+    Make(plain);
+    const Buffer change = FromText("changed");
+    Write(kBlock + 5, change);
+    Overwrite(&plain, kBlock + 5, change);
+    EXPECT_TRUE(content_->Sync());
+    return plain;
   }
   void Flush() {
     const auto done = content_->Flush();
@@ -167,11 +191,5 @@ class StoreFixture : public ::testing::Test {
   std::unique_ptr<TestPlace> place_;
   std::shared_ptr<Content> content_;
 };
-
-// Replaces a part of `plain`, which grows if need be.
-inline void Overwrite(Buffer* plain, uint64_t plain_offset, std::span<const std::byte> bytes) {
-  if (plain->size() < plain_offset + bytes.size()) plain->resize(plain_offset + bytes.size());
-  std::copy(bytes.begin(), bytes.end(), plain->begin() + static_cast<ptrdiff_t>(plain_offset));
-}
 
 }  // namespace gzipfs::test
