@@ -25,7 +25,7 @@ class EncodeJob final : public Job {
     if (WriteEffort* const effort = content_->store_.write_effort()) {
       effort->RemoveWaiting(plain.size());
     }
-    content_->FinishEncoding(block_, std::move(encoded));
+    content_->FinishEncoding(std::move(block_), std::move(encoded));
     budget.EndProgress();
     delete this;
   }
@@ -56,12 +56,12 @@ void ContentImpl::SubmitEncoding(BlockPtr block, int level) {
   store_.pool().Submit(new EncodeJob(shared_from_this(), std::move(block), level));
 }
 
-void ContentImpl::FinishEncoding(const BlockPtr& block,
-                                 std::shared_ptr<const EncodedBlock> encoded) {
+void ContentImpl::FinishEncoding(BlockPtr block, std::shared_ptr<const EncodedBlock> encoded) {
   {
     MutexLock lock(mutex_);
     block->encoded = std::move(encoded);
     block->state = DirtyBlock::State::kEncoded;
+    block.reset();  // whoever appends it frees it
     changed_.NotifyAll();
   }
   AppendReady();
@@ -106,7 +106,7 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun(uint64_t wanted_end) {
   return run;
 }
 
-void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& written) {
+void ContentImpl::FinishRun(std::vector<BlockPtr> run, const Result<void>& written) {
   MutexLock lock(mutex_);
   appending_ = false;
   const uint64_t plain_before = base_plain_;
@@ -138,6 +138,9 @@ void ContentImpl::FinishRun(std::span<const BlockPtr> run, const Result<void>& w
     }
   }
   if (run.empty()) HideAppendedHole();
+  // Now, not a moment after the next ones may be on their way: that is the bound of what
+  // IsNextToAppend lets in.
+  run.clear();
   if (blocks_.empty() && !is_spilling_) log_.reset();
   changed_.NotifyAll();
 }
@@ -161,7 +164,8 @@ void ContentImpl::AppendReady(uint64_t wanted_end) {
       base = base_;
     }
     if (run.empty()) return;
-    FinishRun(run, AppendRun(*base, run));
+    const Result<void> written = AppendRun(*base, run);
+    FinishRun(std::move(run), written);
   }
 }
 
@@ -211,7 +215,7 @@ Result<void> ContentImpl::AppendBlock(const BlockPtr& block, bool with_tail) {
   }
   const EncodedBlock* const one = encoded.get();
   done = base->Append(std::span(&one, 1), with_tail);
-  FinishRun(std::span(&block, 1), done);
+  FinishRun({block}, done);
   return done;
 }
 

@@ -191,7 +191,7 @@ class ContentImpl final : public Content,
 
   // content_append.cc
   void SubmitEncoding(BlockPtr block, int level);
-  void FinishEncoding(const BlockPtr& block, std::shared_ptr<const EncodedBlock> encoded)
+  void FinishEncoding(BlockPtr block, std::shared_ptr<const EncodedBlock> encoded)
       EXCLUDES(mutex_);
   // All that is ready; from `wanted_end` on not what may grow still.
   void AppendReady(uint64_t wanted_end = 0) EXCLUDES(mutex_);
@@ -202,7 +202,7 @@ class ContentImpl final : public Content,
   std::vector<BlockPtr> TakeReadyRun(uint64_t wanted_end) REQUIRES(mutex_);
   void HideAppendedHole() REQUIRES(mutex_);
   Result<void> AppendAll(uint64_t plain_end) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
-  void FinishRun(std::span<const BlockPtr> run, const Result<void>& written) EXCLUDES(mutex_);
+  void FinishRun(std::vector<BlockPtr> run, const Result<void>& written) EXCLUDES(mutex_);
   // Brings the plain bytes before `plain_end` into the base; with a tail
   // behind them if that is the end of the file. Stops in logged mode.
   Result<void> AppendUpTo(uint64_t plain_end) REQUIRES(settle_mutex_) EXCLUDES(mutex_);
