@@ -109,9 +109,7 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   int level = kLevelFast;
   if (whole_bytes > 0) {
     level = store_.WriteLevel(whole_bytes);
-    if (source == WriteSource::kKernel && level == kLevelFast) {
-      packed = PackWholeBlocks(*plain_offset, bytes, level);
-    }
+    if (source == WriteSource::kKernel) packed = PackWholeBlocks(*plain_offset, bytes, level);
   }
   const bool has_packed = !packed.empty();
   std::vector<BlockPtr> full;
