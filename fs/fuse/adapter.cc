@@ -14,12 +14,16 @@
 
 #include <fuse_lowlevel.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "codec/base/units.h"
 #include "fs/sys/device_io.h"
 #include "fs/sys/mount_calls.h"
+#include "fs/sys/process.h"
 
 namespace gzipfs {
 namespace {
@@ -30,6 +34,10 @@ constexpr unsigned kMaxTransferBytes = kMiB;  // the kernel's limit: 256 pages
 constexpr unsigned kMaxReadAheadBytes = 4 * kMiB;
 // Requests that the kernel sends ahead: enough to keep every worker busy.
 constexpr unsigned kMaxBackground = 128;
+// Less is hardly preallocated for a download; what is more than the memory's part would be
+// gone from the cache before it is used.
+constexpr uint64_t kMinFilledBytes = kMiB;
+constexpr uint64_t kFilledPartOfMemory = 8;
 
 constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_IOCTL_DIR | FUSE_CAP_READDIRPLUS |
                              FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
@@ -67,10 +75,29 @@ FuseAdapter::FuseAdapter(Vfs& vfs, AdapterOptions options)
 
 // Invalidating pages writes dirty ones first, and takes no lock of the inode's that
 // whoever made the request might hold.
-bool FuseAdapter::Collect(NodeId node) {
+bool FuseAdapter::Collect(NodeId node, uint64_t begin) {
   if (!waits_for_pages_) return false;
-  (void)::fuse_lowlevel_notify_inval_inode(session_, node, 0, 0);
+  (void)::fuse_lowlevel_notify_inval_inode(session_, node, static_cast<off_t>(begin), 0);
   return true;
+}
+
+bool FuseAdapter::FillsCache(uint64_t byte_count) const {
+  return gathers_ && waits_for_pages_ && byte_count >= kMinFilledBytes &&
+         byte_count <= MachineMemoryBytes() / kFilledPartOfMemory;
+}
+
+void FuseAdapter::FillWithZeros(NodeId node, uint64_t begin, uint64_t end) {
+  std::vector<std::byte> zeros(kMaxTransferBytes);
+  const auto page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  for (uint64_t at = RoundUp(begin, page_bytes); at < end; at += zeros.size()) {
+    fuse_bufvec buffer = FUSE_BUFVEC_INIT(std::min<uint64_t>(zeros.size(), end - at));
+    buffer.buf[0].mem = zeros.data();
+    // What fails, if the kernel has no memory, it asks for later.
+    if (::fuse_lowlevel_notify_store(session_, node, static_cast<off_t>(at), &buffer,
+                                     fuse_buf_copy_flags{}) != 0) {
+      return;
+    }
+  }
 }
 
 // syncfs(2) alone only makes the kernel begin: since 6.18 it does not wait for
@@ -132,6 +159,7 @@ void FuseAdapter::Init(fuse_conn_info& connection) {
   connection.max_background = kMaxBackground;
   connection.congestion_threshold = kMaxBackground * 3 / 4;
   connection.time_gran = 1;
+  gathers_ = writeback;
   waits_for_pages_ = connection.proto_minor >= kMinorThatWaitsForPages;
   vfs_.UseWriteback(writeback);
   if (options_.on_ready) options_.on_ready();

@@ -48,10 +48,18 @@ class FuseAdapter {
   void Collect() EXCLUDES(collect_mutex_);
   // The same, once more, before nobody serves any longer: then Collect does nothing.
   void CollectLast() EXCLUDES(collect_mutex_);
-  // The same for one file, whose handle is in use meanwhile, so that the Vfs knows all
-  // that was written before. False where the kernel does not wait for what it is
-  // handing over already (before FUSE 7.44, Linux 6.16).
-  bool Collect(NodeId node);
+  // The same for what one file, whose handle is in use meanwhile, has from `begin` on, so
+  // that the Vfs knows all that was written there before. False where the kernel does not
+  // wait for what it is handing over already (before FUSE 7.44, Linux 6.16).
+  bool Collect(NodeId node, uint64_t begin = 0);
+  // Whether FillWithZeros may be used, and is worth it, for what fallocate(2) adds to a file.
+  bool FillsCache(uint64_t byte_count) const;
+  // Puts zeros into the kernel's cache for [begin, end) of a file, whole pages of it, so that
+  // it need not ask for each page that a program writes a part of: one at a time, with the
+  // inode locked. REQUIRES: that is behind the file's end; the request that moves the end
+  // there was done, but has no reply yet, which keeps all but mapped memory from writing
+  // there; and no other open file could have mapped it.
+  void FillWithZeros(NodeId node, uint64_t begin, uint64_t end);
   // For `gzipfs sync`; and for requests that need Collect for a file.
   RequestWorker& settle_worker() { return settle_worker_; }
   RequestWorker& collect_worker() { return collect_worker_; }
@@ -65,7 +73,9 @@ class FuseAdapter {
   Mutex collect_mutex_;  // held while the kernel is waited for
   bool may_collect_ GUARDED_BY(collect_mutex_) = true;
   fuse_session* session_ = nullptr;  // set before the session's loop
-  bool waits_for_pages_ = false;  // set by Init
+  // Set by Init.
+  bool waits_for_pages_ = false;
+  bool gathers_ = false;
   RequestWorker settle_worker_;
   RequestWorker collect_worker_;
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 
 #include "fs/fuse/control.h"
 #include "fs/fuse/request.h"
@@ -100,12 +101,27 @@ void SyncOp(fuse_req_t request, fuse_ino_t, int data_only, fuse_file_info* info)
         [&](Vfs& vfs) { ReplyDone(request, vfs.Sync(*FileOf(info), data_only != 0)); });
 }
 
-void AllocateOp(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t byte_count,
+// The kernel does not flush a file's dirty pages before this, and keeps the inode locked.
+// What it may have behind the end that the Vfs knows is collected before the cache is filled.
+void AllocateOp(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t byte_count,
                 fuse_file_info* info) {
+  const auto begin = static_cast<uint64_t>(offset);
+  const auto count = static_cast<uint64_t>(byte_count);
+  FileHandle* const handle = FileOf(info);
   Serve(request, [&](Vfs& vfs) {
-    ReplyDone(request, vfs.Allocate(CallerOf(request), *FileOf(info), mode,
-                                    static_cast<uint64_t>(offset),
-                                    static_cast<uint64_t>(byte_count)));
+    FuseAdapter& adapter = AdapterOf(request);
+    if (mode != 0 || !adapter.FillsCache(count)) {
+      return ReplyDone(request, vfs.Allocate(CallerOf(request), *handle, mode, begin, count));
+    }
+    adapter.collect_worker().Add(request, [request, node, begin, count, handle, &adapter] {
+      Serve(request, [&](Vfs& same) {
+        std::optional<uint64_t> end = same.EndForOnlyWriter(*handle);
+        if (end && adapter.Collect(node, *end)) end = same.EndForOnlyWriter(*handle);
+        const Result<void> done = same.Allocate(CallerOf(request), *handle, 0, begin, count);
+        if (done && end) adapter.FillWithZeros(node, *end, begin + count);
+        ReplyDone(request, done);
+      });
+    });
   });
 }
 

@@ -49,6 +49,7 @@ class OpenFile {
   void AddWriter() { writer_count_.fetch_add(1); }
   void RemoveWriter() { writer_count_.fetch_sub(1); }
   bool has_writers() const { return writer_count_.load() > 0; }
+  bool has_one_writer() const { return writer_count_.load() == 1; }
   // Likewise, but only those that were not closed in part: a handle's first flush.
   void AddUnflushedWriter() { unflushed_writer_count_.fetch_add(1); }
   void RemoveUnflushedWriter() { unflushed_writer_count_.fetch_sub(1); }

@@ -165,6 +165,12 @@ Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
   return handle.writes_synced ? Sync(handle, true) : Result<void>();
 }
 
+std::optional<uint64_t> Vfs::EndForOnlyWriter(const FileHandle& handle) const {
+  const auto content = handle.file->content();
+  if (!content || !handle.file->has_one_writer()) return std::nullopt;
+  return content->plain_bytes();
+}
+
 // It counts as one although the size is what it was. With the writeback cache
 // the kernel says so itself, where it wants to.
 Result<void> Vfs::NoteModification(Content& content) {

@@ -9,6 +9,7 @@ unmounting.
 """
 import ctypes
 import errno
+import mmap
 import os
 import random
 import subprocess
@@ -17,6 +18,8 @@ import time
 
 MOUNT, REFERENCE, STORE, CACHING = sys.argv[1:]
 BLOCK = 65536
+MIB = 1 << 20
+PAGE = os.sysconf("SC_PAGESIZE")
 KEEP, PUNCH, COLLAPSE, ZERO, INSERT = 0x01, 0x02, 0x08, 0x10, 0x20
 NAMES = {errno.EOPNOTSUPP: "EOPNOTSUPP"}  # which has two
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -255,8 +258,50 @@ def copying_members():
     check(abs(len(stored[0]) - len(stored[1])) < 1000, "stored bytes", *map(len, stored))
 
 
+def resident_pages(fd, begin, end):
+    """How many pages of [begin, end) the kernel has; mincore(2)."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    size = ctypes.c_size_t(end)
+    address = ctypes.c_void_p(LIBC.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, fd,
+                                        ctypes.c_long(0)))
+    pages = (ctypes.c_ubyte * (end // PAGE))()
+    check(LIBC.mincore(address, size, pages) == 0, "mincore")
+    LIBC.munmap(address, size)
+    return sum(page & 1 for page in pages[begin // PAGE:])
+
+
+def preallocating_with_dirty_pages():
+    """What was written stays, wherever the kernel has it; of what is added it has the zeros."""
+    pair = Pair("preallocated")
+    noise = random.Random(5).randbytes(3 * MIB + 77)
+    pair.both("write", lambda fd: os.pwrite(fd, noise, 0))
+    pair.both("write behind", lambda fd: os.pwrite(fd, noise[:5000], 5 * MIB + 11))
+    pair.allocate(0, 0, 16 * MIB)
+    pair.compare("preallocating")
+    pair.both("write at the end", lambda fd: os.pwrite(fd, noise[:100], 20 * MIB - 50))
+    pair.allocate(0, MIB, 31 * MIB)
+    # Since Linux 6.16 the kernel can be asked for all that it has gathered.
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    is_filled = CACHING == "writeback" and release >= (6, 16)
+    have = resident_pages(pair.fds[0], 20 * MIB + BLOCK, 32 * MIB)
+    check((have > 2000) == is_filled, "pages ahead of the writer:", have)
+    for at in range(6 * MIB + 300, 32 * MIB, 999 * 1024):
+        pair.both("small write", lambda fd, at=at: os.pwrite(fd, noise[at % 1000:][:1024], at))
+    pair.compare("small writes")
+    others = [os.open(path, os.O_RDWR) for path in pair.paths]
+    pair.allocate(0, 32 * MIB, 8 * MIB)
+    have = resident_pages(pair.fds[0], 32 * MIB, 40 * MIB)
+    check(have == 0, "pages that another writer might have mapped:", have)
+    for other in others:
+        os.close(other)
+    pair.compare("preallocating beside another writer")
+    pair.both("fsync", os.fsync)
+    pair.close()
+
+
 def main():
-    for case in (errors, times, seeking_with_dirty_pages, copying_members):
+    for case in (errors, times, seeking_with_dirty_pages, preallocating_with_dirty_pages,
+                 copying_members):
         case()
     random_calls(float(os.environ.get("GZIPFS_SPACE_SECONDS", "3")))
 
