@@ -4,11 +4,12 @@
 source "$(dirname "$0")/mount_lib.bash"
 export PYTHONDONTWRITEBYTECODE=1
 
+seconds=${GZIPFS_OPEN_SECONDS:-0.5}
 for caching in writeback nowriteback; do
   mount_store -o "$caching,log=$scratch/log"
   mkdir "$plain/$caching"
-  timeout 250 python3 "$(dirname "$0")/open_files.py" "$plain/$caching" \
-    "${GZIPFS_OPEN_SECONDS:-0.5}" || { tail "$scratch/log"; fail "$caching"; }
+  timeout $((250 + 5 * ${seconds%.*})) python3 "$(dirname "$0")/open_files.py" \
+    "$plain/$caching" "$seconds" || { tail "$scratch/log"; fail "$caching"; }
   for file in "$plain/$caching"/*; do
     sha256sum <"$file" >"$scratch/${file##*/}.sum"
   done
