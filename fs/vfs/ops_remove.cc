@@ -65,8 +65,10 @@ Result<void> Vfs::RemoveAt(const InodeRef& parent, const DirFd& dir, const Found
   }
   const auto removed = ops().UnlinkAt(dir.get(), store_name.c_str(), flags);
   if (found.inode) {
+    const struct stat& before = found.base.stat;
     const auto after = pin ? ops().Stat(pin->get()) : Fail(ESTALE);
-    inodes().EndOwnChange(found.inode, &found.base.stat, after ? &*after : nullptr);
+    const bool is_own = after && HaveSameContents(StampOf(before), StampOf(*after));
+    inodes().EndOwnChange(found.inode, &before, is_own ? &*after : nullptr);
   }
   if (!removed) {
     if (found.inode) inodes().Unpin(found.inode);
