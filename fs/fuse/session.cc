@@ -99,6 +99,7 @@ Ending ServeMount(Store& store, Vfs& vfs, const MountOptions& options, StartRepo
 int RunDaemon(const MountOptions& options, StartReport& report) {
   BlockEndSignals();
   RaiseDescriptorLimit();
+  ShareFreedMemory();
   ::umask(0);
   if (const auto log = SetUpLog(options); !log) {
     report.Fail(log.error());

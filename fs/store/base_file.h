@@ -63,6 +63,10 @@ class BaseFile {
   static Result<std::unique_ptr<BaseFile>> Open(Store& store, UniqueFd fd,
                                                 TailTrust trust = TailTrust::kNone,
                                                 std::shared_ptr<BaseWatch> watch = nullptr);
+  // Likewise; `attributes`: those of `fd`, as they were just now.
+  static Result<std::unique_ptr<BaseFile>> OpenAs(Store& store, UniqueFd fd,
+                                                  const struct stat& attributes, TailTrust trust,
+                                                  std::shared_ptr<BaseWatch> watch);
   ~BaseFile();
 
   // Whether the tail of the file with these attributes was found to lie. Open

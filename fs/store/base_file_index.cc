@@ -29,11 +29,18 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
                                                  std::shared_ptr<BaseWatch> watch) {
   Result<struct stat> attributes = store.ops().Stat(fd.get());
   if (!attributes) return Fail(attributes.error());
-  const uint64_t file_bytes = static_cast<uint64_t>(attributes->st_size);
+  return OpenAs(store, std::move(fd), *attributes, trust, std::move(watch));
+}
+
+Result<std::unique_ptr<BaseFile>> BaseFile::OpenAs(Store& store, UniqueFd fd,
+                                                   const struct stat& attributes,
+                                                   TailTrust trust,
+                                                   std::shared_ptr<BaseWatch> watch) {
+  const uint64_t file_bytes = static_cast<uint64_t>(attributes.st_size);
   const FileSource source(store.ops(), fd.get(), file_bytes);
-  const bool is_doubted = IsTailDoubted(store, *attributes);
+  const bool is_doubted = IsTailDoubted(store, attributes);
   Result<FileLayout> layout =
-      is_doubted ? ScanLayout(source) : store.foreign_indexes().Read(fd.get(), *attributes);
+      is_doubted ? ScanLayout(source) : store.foreign_indexes().Read(fd.get(), attributes);
   if (!layout) return Fail(layout.error());
   if (is_doubted) {
     const Result<std::optional<TailSummary>> tail = ReadTailSummary(source, file_bytes);
@@ -42,9 +49,9 @@ Result<std::unique_ptr<BaseFile>> BaseFile::Open(Store& store, UniqueFd fd, Tail
   }
   const bool told_wrong =
       layout->told_plain_bytes && *layout->told_plain_bytes != layout->index.plain_bytes();
-  if (told_wrong) store.tail_doubts().Add(*attributes);
+  if (told_wrong) store.tail_doubts().Add(attributes);
   return std::unique_ptr<BaseFile>(new BaseFile(store, std::move(fd), std::move(*layout),
-                                                *attributes, trust, std::move(watch)));
+                                                attributes, trust, std::move(watch)));
 }
 
 BaseFile::BaseFile(Store& store, UniqueFd fd, FileLayout layout, const struct stat& attributes,

@@ -335,7 +335,12 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
                                              bool is_new, BasePlace& place) {
   const Result<struct stat> attributes = store.ops().Stat(fd.get());
   if (!attributes) return Fail(attributes.error());
-  Result<std::unique_ptr<BaseFile>> opened = BaseFile::Open(store, std::move(fd));
+  return OpenContent(store, std::move(fd), *attributes, is_writable, is_new, place);
+}
+
+Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, const struct stat& found,
+                                             bool is_writable, bool is_new, BasePlace& place) {
+  auto opened = BaseFile::OpenAs(store, std::move(fd), found, TailTrust::kNone, nullptr);
   if (!opened) return Fail(opened.error());
   std::shared_ptr<BaseFile> base = std::move(*opened);
   base->AcceptSize();  // whoever was told another one compares
@@ -358,10 +363,10 @@ Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_
   }
   auto content = std::make_shared<ContentImpl>(store, std::move(base), is_writable, is_new, place);
   if (content->is_writable()) content->Register();
-  if (is_new) content->KeepTime(attributes->st_mtim);
-  if (store.logs().Contains(attributes->st_ino)) {
+  if (is_new) content->KeepTime(found.st_mtim);
+  if (store.logs().Contains(found.st_ino)) {
     if (!content->is_writable()) content->Register();
-    GZIPFS_TRY(LoadLeftLog(store, *content, attributes->st_ino, place));
+    GZIPFS_TRY(LoadLeftLog(store, *content, found.st_ino, place));
   }
   if (write_error) content->ForbidWrites(write_error);
   return std::shared_ptr<Content>(std::move(content));

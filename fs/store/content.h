@@ -168,8 +168,11 @@ class Content {
 // Opens the content of the base file `fd` (opened read-only, or read-write
 // when it may be written). The descriptor goes to the Content. `place` must
 // outlive it. `is_new`: the file was created just now, by this mount.
+// `base`: its attributes as they were just now, read here when not given.
 // EIO (with a line in the log) when the file is damaged such that its plain
 // size cannot be told.
+Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, const struct stat& base,
+                                             bool is_writable, bool is_new, BasePlace& place);
 Result<std::shared_ptr<Content>> OpenContent(Store& store, UniqueFd fd, bool is_writable,
                                              bool is_new, BasePlace& place);
 

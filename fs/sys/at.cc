@@ -1,7 +1,7 @@
 // Name space calls of the kernel.
 //
-// Calls that refuse O_PATH descriptors go through /proc/self/fd/N, which leads
-// to exactly the object of the descriptor without following it any further.
+// Calls that refuse O_PATH descriptors (EBADF, open(2)) go through /proc/self/fd/N for these,
+// which leads to exactly the object of the descriptor without following it any further.
 #include "fs/sys/at.h"
 
 #include <fcntl.h>
@@ -54,6 +54,8 @@ Result<UniqueFd> Reopen(int fd, int flags) {
 }
 
 Result<void> ChangeMode(int fd, mode_t mode) {
+  const auto changed = CheckCall([&] { return ::fchmod(fd, mode); });
+  if (changed || ErrnoOf(changed.error()) != EBADF) return changed;
   const ProcPath path(fd);
   return CheckCall([&] { return ::fchmodat(AT_FDCWD, path.c_str(), mode, 0); });
 }
@@ -63,6 +65,8 @@ Result<void> ChangeOwner(int fd, uid_t uid, gid_t gid) {
 }
 
 Result<void> ChangeTimes(int fd, const timespec times[2]) {
+  const auto changed = CheckCall([&] { return ::futimens(fd, times); });
+  if (changed || ErrnoOf(changed.error()) != EBADF) return changed;
   const ProcPath path(fd);
   return CheckCall([&] { return ::utimensat(AT_FDCWD, path.c_str(), times, 0); });
 }

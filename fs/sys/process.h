@@ -38,6 +38,13 @@ Result<void> WaitForExit(int watch_fd);
 // Lets this process open as many files as its hard limit allows.
 void RaiseDescriptorLimit();
 
+// Makes memory that was given back serve all threads, so that the process takes little more
+// than what is in use at a time. glibc has up to 8 arenas a core, and what is free in one
+// serves no other: blocks are made by the threads that serve requests and freed by others,
+// so each arena comes to hold nearly all that all together may. To be called before there is
+// a second thread. Does nothing where malloc is not glibc's.
+void ShareFreedMemory();
+
 // Lets the calling thread run after others that want a core; about a quarter of one
 // is left to it beside a busy thread.
 void LowerThreadPriority();

@@ -1,4 +1,4 @@
-// Extended attributes by way of /proc/self/fd.
+// Extended attributes; of an O_PATH descriptor by way of /proc/self/fd.
 //
 // Sizes may change between asking for them and reading the value, so reads
 // start with a buffer that nearly always does and grow it on ERANGE, up to the
@@ -81,6 +81,11 @@ Result<void> SetXattr(int fd, const char* name, std::span<const std::byte> value
 }
 
 Result<std::vector<std::byte>> GetXattr(int fd, const char* name) {
+  auto value =
+      ReadGrowing<std::vector<std::byte>>(XATTR_SIZE_MAX, [&](std::byte* data, size_t size) {
+        return ::fgetxattr(fd, name, data, size);
+      });
+  if (value || ErrnoOf(value.error()) != EBADF) return value;
   const ProcPath path(fd);
   return ReadGrowing<std::vector<std::byte>>(XATTR_SIZE_MAX, [&](std::byte* data, size_t size) {
     return ::getxattr(path.c_str(), name, data, size);

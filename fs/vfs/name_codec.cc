@@ -46,15 +46,20 @@ std::string GzipStoreName(std::string_view mount_name) {
   return store_name.append(mount_name).append(kGzSuffix);
 }
 
+Result<std::optional<BaseName>> FindKeptName(DirectoryView& directory, const std::string& name) {
+  const auto own = directory.Stat(name);
+  if (!own) return Fail(own.error());
+  if (!*own) return std::nullopt;
+  const auto keeps_name = KeepsName(directory, name, **own);
+  if (!keeps_name) return Fail(keeps_name.error());
+  if (!*keeps_name) return std::nullopt;
+  return BaseName{name, **own, Form::kRaw};
+}
+
 Result<std::optional<BaseName>> ResolveMountName(DirectoryView& directory,
                                                  const std::string& mount_name) {
-  const auto own = directory.Stat(mount_name);
-  if (!own) return Fail(own.error());
-  if (*own) {
-    const auto keeps_name = KeepsName(directory, mount_name, **own);
-    if (!keeps_name) return Fail(keeps_name.error());
-    if (*keeps_name) return BaseName{mount_name, **own, Form::kRaw};
-  }
+  auto kept = FindKeptName(directory, mount_name);
+  if (!kept || *kept) return kept;
   if (mount_name.size() > kMaxMountNameBytes) return std::nullopt;
   // From here on no entry keeps the name, so X.gz is shown as it, if gzip.
   const std::string store_name = GzipStoreName(mount_name);

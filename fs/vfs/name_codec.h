@@ -65,6 +65,9 @@ bool HasGzSuffix(std::string_view store_name);
 // The store name of the regular file X in gzip form.
 std::string GzipStoreName(std::string_view mount_name);
 
+// The entry `name` if it is shown under its own name, else nullopt.
+Result<std::optional<BaseName>> FindKeptName(DirectoryView& directory, const std::string& name);
+
 // The entry that is shown as `mount_name`, or nullopt when there is none.
 Result<std::optional<BaseName>> ResolveMountName(DirectoryView& directory,
                                                  const std::string& mount_name);

@@ -124,7 +124,9 @@ Result<UniqueFd> NameSpace::OpenBase(const InodeRef& inode, int flags) {
   }
   const auto pin = inodes_.PinOf(inode);
   if (!pin) return Fail(ESTALE);
-  return OpenWithRoom([&] { return Reopen(pin->get(), flags); });
+  return OpenWithRoom([&] {
+    return flags == O_PATH ? store_.ops().Duplicate(pin->get()) : Reopen(pin->get(), flags);
+  });
 }
 
 Result<struct stat> NameSpace::StatBase(const InodeRef& inode) {

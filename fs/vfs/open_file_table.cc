@@ -46,19 +46,20 @@ Result<OpenedFile> OpenFileTable::Open(const InodeRef& inode, bool wants_write) 
   return OpenedFile{OpenFileRef(this, joined->file), keeps_pages};
 }
 
-Result<OpenFileRef> OpenFileTable::OpenNew(const InodeRef& inode, UniqueFd fd) {
+Result<OpenFileRef> OpenFileTable::OpenNew(const InodeRef& inode, UniqueFd fd,
+                                           const struct stat& base) {
   Result<FilePtr> file = Fail(EEXIST);
   {
     const MutexLock lock(mutex_);
     if (!files_.contains(inode->id())) file = AddFile(inode);
   }
   if (!file) return Fail(file.error());
-  auto base = OpenBaseWith(**file, std::move(fd), true, true);
-  if (!base) {
+  auto opened = OpenBaseWith(**file, std::move(fd), base, true, true);
+  if (!opened) {
     CancelOpen(*file);
-    return Fail(base.error());
+    return Fail(opened.error());
   }
-  FinishOpen(*file, std::move(*base));
+  FinishOpen(*file, std::move(*opened));
   return OpenFileRef(this, *file);
 }
 
@@ -116,7 +117,13 @@ Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBase(OpenFile& file, bool w
     }
   }
   if (!fd) return Fail(fd.error());
-  auto opened = OpenBaseWith(file, std::move(*fd), is_writable, false);
+  {
+    // Whoever changes the times of the base, because it was closed, does so first.
+    const MutexLock place_lock(file.inode_->place_mutex);
+  }
+  const auto base = names_.store().ops().Stat(fd->get());
+  if (!base) return Fail(base.error());
+  auto opened = OpenBaseWith(file, std::move(*fd), *base, is_writable, false);
   if (!opened || opened->keeps_pages) return opened;
   if (!MustBeLookedUp(file, wants_write)) {
     file.has_doubtful_size = writeback_;  // else it takes the one that it is told
@@ -136,27 +143,23 @@ bool OpenFileTable::MustBeLookedUp(const OpenFile& file, bool wants_write) {
   return wants_write || !names_.inodes().IsOpenedAgain(file.inode_);
 }
 
+// `base`: what `fd` is open on, as it was just now.
 Result<OpenFileTable::OpenedBase> OpenFileTable::OpenBaseWith(OpenFile& file, UniqueFd fd,
+                                                              const struct stat& base,
                                                               bool is_writable, bool is_new) {
-  {
-    // Whoever changes the times of the base, because it was closed, does so first.
-    const MutexLock place_lock(file.inode_->place_mutex);
-  }
-  const auto base = names_.store().ops().Stat(fd.get());
-  if (!base) return Fail(base.error());
   OpenedBase opened{.content = nullptr,
                     .raw_fd = nullptr,
                     .is_writable = is_writable,
-                    .keeps_pages = names_.inodes().MayKeepPages(file.inode_, *base),
-                    .stamp = StampOf(*base)};
+                    .keeps_pages = names_.inodes().MayKeepPages(file.inode_, base),
+                    .stamp = StampOf(base)};
   if (!file.is_gzip()) {
     opened.raw_fd = std::make_shared<const UniqueFd>(std::move(fd));
     return opened;
   }
   auto content =
-      OpenContent(names_.store(), std::move(fd), is_writable, is_new, file.place_);
+      OpenContent(names_.store(), std::move(fd), base, is_writable, is_new, file.place_);
   if (!content) return Fail(content.error());
-  const auto told_bytes = names_.inodes().KnownPlainBytes(file.inode_, *base);
+  const auto told_bytes = names_.inodes().KnownPlainBytes(file.inode_, base);
   if (!is_new && told_bytes && *told_bytes != (*content)->plain_bytes()) {
     names_.inodes().Displace(file.inode_);
     return Fail(ESTALE);

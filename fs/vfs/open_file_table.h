@@ -34,7 +34,8 @@ class OpenFileTable {
   // reading only. EIO when the file is damaged.
   Result<OpenedFile> Open(const InodeRef& inode, bool wants_write) EXCLUDES(mutex_);
   // For a gzip file made just now; `fd` may read and write it.
-  Result<OpenFileRef> OpenNew(const InodeRef& inode, UniqueFd fd) EXCLUDES(mutex_);
+  Result<OpenFileRef> OpenNew(const InodeRef& inode, UniqueFd fd, const struct stat& base)
+      EXCLUDES(mutex_);
   // Empty when the inode is not open.
   OpenFileRef Find(const InodeRef& inode) EXCLUDES(mutex_);
 
@@ -74,8 +75,8 @@ class OpenFileTable {
   Result<Joined> Join(const InodeRef& inode, bool wants_write) EXCLUDES(mutex_);
   Result<FilePtr> AddFile(const InodeRef& inode) REQUIRES(mutex_);
   Result<OpenedBase> OpenBase(OpenFile& file, bool wants_write) EXCLUDES(mutex_);
-  Result<OpenedBase> OpenBaseWith(OpenFile& file, UniqueFd fd, bool is_writable, bool is_new)
-      EXCLUDES(mutex_);
+  Result<OpenedBase> OpenBaseWith(OpenFile& file, UniqueFd fd, const struct stat& base,
+                                  bool is_writable, bool is_new) EXCLUDES(mutex_);
   bool MustBeLookedUp(const OpenFile& file, bool wants_write) EXCLUDES(mutex_);
   void FinishOpen(const FilePtr& file, OpenedBase base) EXCLUDES(mutex_);
   void CancelOpen(const FilePtr& file) EXCLUDES(mutex_);

@@ -107,6 +107,15 @@ Result<void> Vfs::ChangeSize(const Caller& caller, const InodeRef& inode, uint64
   return content ? content->Flush() : Result<void>();
 }
 
+// Whether the inode is one whose last name has gone and `mtime` is what its base has: for each
+// file that is removed the kernel writes back the time that it was told.
+bool Vfs::HasLastTime(const InodeRef& inode, const timespec& mtime) {
+  if (!inodes().WasUnlinked(inode)) return false;
+  const SharedLock lock(names_.lock);
+  const auto base = names_.StatBase(inode);
+  return base && Nanoseconds(base->st_mtim) == Nanoseconds(mtime);
+}
+
 Result<void> Vfs::ChangeInodeTimes(const InodeRef& inode, const AttrChanges& changes) {
   if (!changes.atime && !changes.mtime) return {};
   std::optional<timespec> atime = changes.atime;
@@ -116,6 +125,7 @@ Result<void> Vfs::ChangeInodeTimes(const InodeRef& inode, const AttrChanges& cha
   const timespec times[2] = {atime.value_or(kOmit), mtime.value_or(kOmit)};
   const auto change = [&](int fd) { return ChangeTimes(fd, times); };
   auto file = files_.Find(inode);
+  if (!file && !atime && HasLastTime(inode, *mtime)) return {};
   if (!file) {
     // The content of an open file takes a time set by others for a change from outside.
     const auto changed = ChangeClosedBase(inode, true, change);

@@ -151,28 +151,28 @@ Result<uint64_t> Vfs::PlainBytesOf(const InodeRef& inode, const struct stat& bas
     }
     fd = std::move(*opened);
   }
-  return ReadPlainBytes(inode, fd.get());
+  return ReadPlainBytes(inode, fd.get(), base);
 }
 
-Result<uint64_t> Vfs::ReadPlainBytes(const InodeRef& inode, int fd) {
-  const auto before = ops().Stat(fd);
-  if (!before) return Fail(before.error());
-  uint64_t plain_bytes = 0;
-  if (before->st_size > 0) {
-    const auto size = ReadPlainSize(store_, fd, *before);
-    if (size) {
-      plain_bytes = *size;
-    } else if (size.error().category() == std::system_category()) {
-      return Fail(size.error());
-    } else {
-      // Damaged: it can be listed, renamed and removed, but open answers EIO.
-      spdlog::warn("{}: {}; shown as empty", names_.DescribePlace(inode), size.error().message());
-    }
+// `base` was read by name, and may be another file than the one that was opened.
+Result<uint64_t> Vfs::ReadPlainBytes(const InodeRef& inode, int fd, struct stat base) {
+  Result<uint64_t> size = 0;
+  bool is_same = false;
+  for (int attempt = 0; attempt < 2 && !is_same; ++attempt) {
+    size = base.st_size > 0 ? ReadPlainSize(store_, fd, base) : 0;
+    const auto after = ops().Stat(fd);
+    if (!after) return Fail(after.error());
+    is_same = KeyOf(*after, Form::kGzip) == KeyOf(base, Form::kGzip) &&
+              StampOf(*after) == StampOf(base);
+    base = *after;
   }
-  const auto after = ops().Stat(fd);
-  if (after && StampOf(*after) == StampOf(*before)) {
-    inodes().Remember(inode, *before, plain_bytes);
+  if (!size) {
+    if (size.error().category() == std::system_category()) return size;
+    // Damaged: it can be listed, renamed and removed, but open answers EIO.
+    spdlog::warn("{}: {}; shown as empty", names_.DescribePlace(inode), size.error().message());
   }
+  const uint64_t plain_bytes = size.value_or(0);
+  if (is_same) inodes().Remember(inode, base, plain_bytes);
   return plain_bytes;
 }
 

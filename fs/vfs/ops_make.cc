@@ -22,15 +22,13 @@ Result<InodeRef> Vfs::ParentForNew(NodeId parent_id, std::string_view name) {
   return parent;
 }
 
+// That the store has no entry `store_name` is for the call that makes it to tell.
 Result<void> Vfs::CheckFree(DirectoryView& directory, const std::string& name,
                             const std::string& store_name) {
-  const auto shown = ResolveMountName(directory, name);
+  const bool is_twin = store_name != name;  // X.gz: then X is free if nothing keeps that name
+  const auto shown = is_twin ? FindKeptName(directory, name) : ResolveMountName(directory, name);
   if (!shown) return Fail(shown.error());
-  if (*shown) return Fail(EEXIST);
-  const auto taken = directory.Stat(store_name);
-  if (!taken) return Fail(taken.error());
-  if (*taken) return Fail(EEXIST);
-  return {};
+  return *shown ? Fail(EEXIST) : Result<void>();
 }
 
 // The store's filesystem lets new entries inherit by itself; the umask is left to
@@ -64,7 +62,7 @@ Result<Vfs::MadeFile> Vfs::MakeGzipFile(const Caller& caller, const InodeRef& pa
   const auto base = ops().Stat(fd->get());
   if (!base) return Fail(base.error());
   InodeRef inode = inodes().EnterNew(parent, store_name, *base, Form::kGzip);
-  return MadeFile{std::move(inode), std::move(store_name), std::move(*fd)};
+  return MadeFile{std::move(inode), std::move(store_name), std::move(*fd), *base};
 }
 
 void Vfs::UndoMakeFile(const InodeRef& parent, const MadeFile& made) {
@@ -90,15 +88,13 @@ Result<Created> Vfs::Create(const Caller& caller, NodeId parent_id, const char* 
     return Fail(opened.error());
   }
   if (!made) return Fail(made.error());
-  auto file = files_.OpenNew(made->inode, std::move(made->fd));
-  Result<struct stat> attr = Fail(EIO);
-  if (file) attr = AttrOfOpen(**file);
-  if (!file || !attr) {
+  auto file = files_.OpenNew(made->inode, std::move(made->fd), made->base);
+  if (!file) {
     UndoMakeFile(*parent, *made);
-    return Fail(file ? attr.error() : file.error());
+    return Fail(file.error());
   }
   const Opened opened = MakeHandle(OpenedFile{std::move(*file), true}, flags);
-  return Created{{made->inode->id(), *attr}, opened};
+  return Created{{made->inode->id(), ShownAttr(*made->inode, made->base, 0)}, opened};
 }
 
 Result<Entry> Vfs::MakeNode(const Caller& caller, NodeId parent_id, const char* name, mode_t mode,

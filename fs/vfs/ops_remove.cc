@@ -40,7 +40,7 @@ Result<void> Vfs::RemoveEntry(NodeId parent_id, const char* name, bool is_direct
 }
 
 // False when the entry is another one by now.
-Result<bool> Vfs::RemoveFound(const InodeRef& parent, const FoundEntry& found, int flags) {
+Result<bool> Vfs::RemoveFound(const InodeRef& parent, FoundEntry& found, int flags) {
   // An inode that nobody knows has no checkpoint that could use its name.
   Mutex unknown;
   const MutexLock place_lock(found.inode ? found.inode->place_mutex : unknown);
@@ -53,12 +53,24 @@ Result<bool> Vfs::RemoveFound(const InodeRef& parent, const FoundEntry& found, i
   return true;
 }
 
-// REQUIRES: the inode's place_mutex is held.
+// REQUIRES: the inode's place_mutex is held. What it loses is a link and its change time:
+// what is known of its contents stays so.
 Result<void> Vfs::RemoveAt(const InodeRef& parent, const DirFd& dir, const FoundEntry& found,
                            int flags) {
   const std::string& store_name = found.base.store_name;
-  if (found.inode) PinBeforeRemoval(found.inode, dir.get(), store_name);
-  if (auto removed = ops().UnlinkAt(dir.get(), store_name.c_str(), flags); !removed) {
+  std::shared_ptr<const UniqueFd> pin;
+  if (found.inode) {
+    pin = PinBeforeRemoval(found.inode, dir.get(), store_name);
+    inodes().BeginOwnChange(found.inode);
+  }
+  const auto removed = ops().UnlinkAt(dir.get(), store_name.c_str(), flags);
+  if (found.inode) {
+    const struct stat& before = found.base.stat;
+    const auto after = pin ? ops().Stat(pin->get()) : Fail(ESTALE);
+    const bool is_own = after && HaveSameContents(StampOf(before), StampOf(*after));
+    inodes().EndOwnChange(found.inode, &before, is_own ? &*after : nullptr);
+  }
+  if (!removed) {
     if (found.inode) inodes().Unpin(found.inode);
     return removed;
   }
@@ -70,15 +82,21 @@ Result<void> Vfs::RemoveAt(const InodeRef& parent, const DirFd& dir, const Found
   return {};
 }
 
-void Vfs::PinBeforeRemoval(const InodeRef& inode, int dir_fd, const std::string& store_name) {
+// The descriptor that keeps the inode from here on; null when none does.
+std::shared_ptr<const UniqueFd> Vfs::PinBeforeRemoval(const InodeRef& inode, int dir_fd,
+                                                      const std::string& store_name) {
   auto fd = ops().OpenAt(dir_fd, store_name.c_str(), O_PATH | O_NOFOLLOW, 0);
   if (fd) inodes().Pin(inode, std::move(*fd));
+  return inodes().PinOf(inode);
 }
 
-Result<bool> Vfs::IsStill(int dir_fd, const BaseName& base) {
+// If so, its attributes are brought up to date.
+Result<bool> Vfs::IsStill(int dir_fd, BaseName& base) {
   const auto now = ops().StatAt(dir_fd, base.store_name.c_str());
   if (!now && ErrnoOf(now.error()) != ENOENT) return Fail(now.error());
-  return now && KeyOf(*now, base.form) == KeyOf(base.stat, base.form);
+  if (!now || KeyOf(*now, base.form) != KeyOf(base.stat, base.form)) return false;
+  base.stat = *now;
+  return true;
 }
 
 }  // namespace gzipfs

@@ -74,7 +74,7 @@ Result<void> Vfs::Rename(NodeId parent_id, const char* name, NodeId new_parent_i
   if (!parent) return Fail(parent.error());
   if (IsHidden(*parent, name)) return Fail(ENOENT);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    const auto plan = PlanRename(*parent, name, *new_parent, new_name, flags);
+    auto plan = PlanRename(*parent, name, *new_parent, new_name, flags);
     if (!plan) return Fail(plan.error());
     if (plan->is_nothing) return {};
     const auto done = CarryOut(*plan);
@@ -157,8 +157,8 @@ Result<void> Vfs::CheckExchange(const RenamePlan& plan) {
 }
 
 // False when an entry is another one by now.
-Result<bool> Vfs::CarryOut(const RenamePlan& plan) {
-  const FoundEntry& source = plan.source;
+Result<bool> Vfs::CarryOut(RenamePlan& plan) {
+  FoundEntry& source = plan.source;
   const PlacePairLock place_lock(source.inode, plan.target ? plan.target->inode : InodeRef());
   const ExclusiveLock lock(names_.lock);
   const auto is_still = IsStill(plan.dir.get(), source.base);

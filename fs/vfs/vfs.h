@@ -189,6 +189,7 @@ class Vfs {
     InodeRef inode;
     std::string store_name;
     UniqueFd fd;
+    struct stat base;
   };
   // An entry and, when it is known, its inode.
   struct FoundEntry {
@@ -212,7 +213,7 @@ class Vfs {
   Result<struct stat> AttrOfOpen(OpenFile& file);
   Result<struct stat> AttrFrom(const InodeRef& inode, const struct stat& base, UniqueFd fd);
   Result<uint64_t> PlainBytesOf(const InodeRef& inode, const struct stat& base, UniqueFd fd);
-  Result<uint64_t> ReadPlainBytes(const InodeRef& inode, int fd);
+  Result<uint64_t> ReadPlainBytes(const InodeRef& inode, int fd, struct stat base);
   Result<FoundEntry> FindEntry(const InodeRef& parent, const std::string& name)
       REQUIRES_SHARED(names_.lock);
   bool IsHidden(const InodeRef& parent, std::string_view name) const {
@@ -229,6 +230,7 @@ class Vfs {
   Result<void> ChangeSize(const Caller& caller, const InodeRef& inode, uint64_t plain_bytes,
                           FileHandle* handle);
   Result<void> ChangeInodeTimes(const InodeRef& inode, const AttrChanges& changes);
+  bool HasLastTime(const InodeRef& inode, const timespec& mtime);
 
   // ops_make.cc
   Result<InodeRef> ParentForNew(NodeId parent_id, std::string_view name);
@@ -249,11 +251,12 @@ class Vfs {
 
   // ops_remove.cc
   Result<void> RemoveEntry(NodeId parent_id, const char* name, bool is_directory);
-  Result<bool> RemoveFound(const InodeRef& parent, const FoundEntry& found, int flags);
+  Result<bool> RemoveFound(const InodeRef& parent, FoundEntry& found, int flags);
   Result<void> RemoveAt(const InodeRef& parent, const DirFd& dir, const FoundEntry& found,
                         int flags) REQUIRES_SHARED(names_.lock);
-  void PinBeforeRemoval(const InodeRef& inode, int dir_fd, const std::string& store_name);
-  Result<bool> IsStill(int dir_fd, const BaseName& base);
+  std::shared_ptr<const UniqueFd> PinBeforeRemoval(const InodeRef& inode, int dir_fd,
+                                                   const std::string& store_name);
+  Result<bool> IsStill(int dir_fd, BaseName& base);
 
   // ops_rename.cc
   struct RenamePlan;
@@ -263,7 +266,7 @@ class Vfs {
   Result<void> ChooseStoreNames(RenamePlan& plan, const std::string& name,
                                 const std::string& new_name);
   Result<void> CheckExchange(const RenamePlan& plan);
-  Result<bool> CarryOut(const RenamePlan& plan);
+  Result<bool> CarryOut(RenamePlan& plan);
   Result<void> RenameInStore(const RenamePlan& plan, unsigned flags);
   void NoteRenamed(const RenamePlan& plan);
   void NoteReplaced(const FoundEntry& target, const InodeRef& parent);

@@ -5,11 +5,12 @@
 //        io_bench random-read FILE COUNT SEED     4 KiB at random multiples of 4 KiB
 //        io_bench download FILE INPUT BYTES PROCESSES  ranges of one preallocated file, by
 //                                                 one process each, in writes of 1 KiB
-//        io_bench stat FILE                       fstatat, once
+//        io_bench stat FILE COUNT                 once, and COUNT times more with pauses, for
+//                                                 which the kernel has nothing left that it trusts
 //        io_bench first-byte FILE OFFSET          open, and one byte from there
 //
 // INPUT is in memory before the clocks start. Prints the seconds, and for how many of them
-// this process had a processor.
+// this process had a processor; for stat those of the first one, and the median of the others.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -170,11 +172,23 @@ Cost Download(const char* path, const char* input, uint64_t byte_count, unsigned
   return clock.Read();
 }
 
-Cost StatOnce(const char* path) {
+double SecondsOfStat(const char* path) {
   struct stat attributes {};
   const Clock clock;
   if (::stat(path, &attributes) != 0) Stop("stat");
-  return clock.Read();
+  return clock.Read().seconds;
+}
+
+void Stat(const char* path, uint64_t count) {
+  constexpr std::chrono::milliseconds kPause(1100);  // names and attributes are trusted for 1 s
+  const double first = SecondsOfStat(path);
+  std::vector<double> others;
+  for (uint64_t i = 0; i < count; ++i) {
+    std::this_thread::sleep_for(kPause);
+    others.push_back(SecondsOfStat(path));
+  }
+  std::sort(others.begin(), others.end());
+  std::printf("%.7f %.7f\n", first, others[others.size() / 2]);
 }
 
 Cost FirstByte(const char* path, uint64_t offset) {
@@ -198,7 +212,6 @@ Cost Run(const std::vector<std::string>& words) {
   if (what == "download" && count == 5) {
     return Download(path, word(2), Number(word(3)), static_cast<unsigned>(Number(word(4))));
   }
-  if (what == "stat" && count == 2) return StatOnce(path);
   if (what == "first-byte" && count == 3) return FirstByte(path, Number(word(2)));
   return {};
 }
@@ -207,6 +220,9 @@ Cost Run(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 3 && words[0] == "stat" && Number(argv[3]) > 0) {
+    return Stat(argv[2], Number(argv[3])), 0;
+  }
   const Cost cost = words.size() < 2 ? Cost{} : Run(words);
   if (cost.seconds < 0) return std::fprintf(stderr, "see the head of io_bench.cc\n"), 2;
   std::printf("%.7f %.4f\n", cost.seconds, cost.cpu_seconds);
