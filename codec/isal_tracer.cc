@@ -7,10 +7,10 @@
 // its tables show whether one was read during a call: so each call starts with
 // a copy of the state, and the one that has changed the tables last is done
 // over, up to where the tables change, and from there with half of the input and
-// half again, until the input ends inside of the header; there ISA-L says so. (The same header may make different tables,
-// because ISA-L makes larger ones where more input follows.) What is done over
-// gives other plain bytes, because the copies have not those before it, but it
-// takes the same bits.
+// half again, until the input ends inside of the header; there ISA-L says so.
+// (The same header may make different tables, because ISA-L makes larger ones
+// where more input follows.) What is done over gives other plain bytes, because
+// the copies have not those before it, but it takes the same bits.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
