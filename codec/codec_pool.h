@@ -29,6 +29,9 @@ class CodecPool {
   // thread that waits for a job help instead.
   bool HelpOnce();
 
+  // Whether jobs wait for a worker just now.
+  bool HasBacklog() const { return queue_.HasJobs(); }
+
   unsigned worker_count() const { return static_cast<unsigned>(workers_.size()); }
 
   // What a worker has done so far.

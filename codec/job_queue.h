@@ -36,6 +36,8 @@ class JobQueue {
   Job* Pop();
   // The next job, or null at once when there is none.
   Job* TryPop();
+  // Whether there is one just now.
+  bool HasJobs() const { return !queue_.empty(); }
   // Wakes everybody; jobs already queued are still handed out. REQUIRES: no
   // TryPush runs at the same time, or its job may stay in the queue.
   void Close();

@@ -50,17 +50,12 @@ Ending Settle(Vfs& vfs, const std::string& store_path) {
   return Ending::kLost;
 }
 
-// How much the kernel may gather of a mount: filesystems in user space get a hundredth
-// (max_ratio in Documentation/ABI/testing/sysfs-class-bdi) of what may be dirty at all, a
-// fifth of the memory (dirty_ratio in Documentation/admin-guide/sysctl/vm.rst).
-uint64_t KernelDirtyBytes() { return MachineMemoryBytes() / 500; }
-
 // What the kernel has gathered was promised space by nobody: that the disk is full would be
 // told at close. So a mount that begins on a disk nearly full does without.
 bool UsesWriteback(const MountOptions& options, Store& store) {
   if (options.store.read_only) return false;
   if (options.writeback) return *options.writeback;
-  const bool is_low = store.space().IsLow(KernelDirtyBytes() + options.store.dirty_bytes);
+  const bool is_low = store.space().IsLow(GatheredBytes() + options.store.dirty_bytes);
   if (is_low) {
     spdlog::info("{} has little space: the kernel does not gather writes (writeback makes it)",
                  options.store_path);

@@ -1,7 +1,8 @@
-// Waits until a mount answers, gives it its read-ahead, and reports. A mount
+// Waits until a mount answers, has the kernel read ahead and gather more, and reports. A mount
 // that turns out not to answer is ended.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <thread>
 
@@ -9,6 +10,10 @@
 #include "fs/fuse/session_start.h"
 
 namespace gzipfs {
+
+// How much the kernel may gather of a mount at the most, with the share of its memory that a
+// mount by root asks for; others are given less.
+uint64_t GatheredBytes();
 
 // Works on a thread of its own, since asking the mount takes those that serve
 // it. Thread-safe.

@@ -249,6 +249,7 @@ void ContentImpl::CoverLogged(const BlockPtr& logged) {
   // The memory is freed within the same flush: it must not wait for others.
   (void)store_.budget().Reserve(block_bytes_, [] { return true; });
   uint64_t reserved_bytes = block_bytes_;
+  const DirtyBudget::Rest rest(store_.budget(), reserved_bytes);
   {
     MutexLock lock(mutex_);
     const auto entry = blocks_.find(logged->index);
@@ -256,7 +257,6 @@ void ContentImpl::CoverLogged(const BlockPtr& logged) {
       MutableBlock(logged->index, reserved_bytes);
     }
   }
-  store_.budget().Release(reserved_bytes);
 }
 
 Result<void> ContentImpl::AppendUpTo(uint64_t plain_end) {

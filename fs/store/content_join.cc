@@ -74,6 +74,7 @@ Result<void> ContentImpl::TakeBack(uint64_t from) {
   uint64_t reserved_bytes = block_count * block_bytes_;
   // Few, and soon free again: they must not wait for others.
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes, [] { return true; }));
+  const DirtyBudget::Rest rest(store_.budget(), reserved_bytes);
   {
     MutexLock lock(mutex_);
     if (mode_ == Mode::kAppend && blocks_.empty() && base_plain_ == end) {
@@ -84,7 +85,6 @@ Result<void> ContentImpl::TakeBack(uint64_t from) {
       }
     }
   }
-  store_.budget().Release(reserved_bytes);
   return {};
 }
 

@@ -14,11 +14,21 @@ std::shared_ptr<const EncodedBlock> ContentImpl::FindSeen(std::span<const std::b
   return seen ? std::make_shared<const EncodedBlock>(std::move(*seen)) : nullptr;
 }
 
-// Compresses every block that lies wholly in [plain_offset, plain_offset + bytes.size()).
+// Whether the thread that serves a request compresses its blocks at `level`. What takes long
+// is better shared out among the workers, unless they have more than they can do: handing it
+// over would then cost a copy and gain nothing. (Under level=auto what is dense comes slowly.)
+bool ContentImpl::Packs(int level) const {
+  if (level == kLevelFast) return true;
+  return !store_.is_level_auto() && store_.pool().HasBacklog();
+}
+
+// Compresses every block that lies wholly in [plain_offset, plain_offset + bytes.size()),
+// if that is to be done here.
 ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
                                                        std::span<const std::byte> bytes,
                                                        int level) {
   PackedBlocks packed;
+  if (!Packs(level)) return packed;
   const DirtyBudget::Progress progress(store_.budget());
   const uint64_t end = RoundDown(plain_offset + bytes.size(), block_bytes_);
   for (uint64_t at = RoundUp(plain_offset, block_bytes_); at < end; at += block_bytes_) {

@@ -32,14 +32,12 @@ Result<void> ContentImpl::ApplyRecord(const LogRecord& record) {
     case LogRecordType::kCut: {
       uint64_t reserved_bytes = block_bytes_;
       GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
-      {
-        MutexLock lock(mutex_);
-        AwaitQuiet();
-        CutBlocks(record.plain_offset, reserved_bytes);
-        base_limit_ = std::min(base_limit_, record.plain_offset);
-        plain_bytes_ = std::min(plain_bytes_, record.plain_offset);
-      }
-      store_.budget().Release(reserved_bytes);
+      const DirtyBudget::Rest rest(store_.budget(), reserved_bytes);
+      MutexLock lock(mutex_);
+      AwaitQuiet();
+      CutBlocks(record.plain_offset, reserved_bytes);
+      base_limit_ = std::min(base_limit_, record.plain_offset);
+      plain_bytes_ = std::min(plain_bytes_, record.plain_offset);
       return {};
     }
     case LogRecordType::kZero: {

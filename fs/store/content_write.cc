@@ -109,9 +109,7 @@ Result<uint64_t> ContentImpl::WriteImpl(std::optional<uint64_t> plain_offset,
   int level = kLevelFast;
   if (whole_bytes > 0) {
     level = store_.WriteLevel(whole_bytes);
-    if (source == WriteSource::kKernel && level == kLevelFast) {
-      packed = PackWholeBlocks(*plain_offset, bytes, level);
-    }
+    if (source == WriteSource::kKernel) packed = PackWholeBlocks(*plain_offset, bytes, level);
   }
   const bool has_packed = !packed.empty();
   std::vector<BlockPtr> full;
@@ -339,6 +337,7 @@ Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
   if (plain_bytes > kMaxPlainBytes) return Fail(EFBIG);
   uint64_t reserved_bytes = block_bytes_;
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
+  const DirtyBudget::Rest rest(store_.budget(), reserved_bytes);
   MutexLock settle_lock(settle_mutex_);
   const DirtyBudget::Settling settling(store_.budget());
   bool cuts_base = false;
@@ -365,7 +364,7 @@ Result<void> ContentImpl::Truncate(uint64_t plain_bytes) {
       if (!base_->is_conforming()) mode_ = Mode::kLogged;
     }
   }
-  store_.budget().Release(reserved_bytes);
+  store_.budget().Release(std::exchange(reserved_bytes, 0));
   if (!checked) return checked;
   return cuts_base ? CutBase(plain_bytes, may_cut) : Result<void>();
 }

@@ -4,6 +4,7 @@
 // No checkpoint runs meanwhile, so that a snapshot's zeros are all there are when its
 // image becomes the base.
 #include <algorithm>
+#include <utility>
 
 #include "codec/block_math.h"
 #include "fs/store/content_impl.h"
@@ -82,6 +83,7 @@ Result<void> ContentImpl::Zero(uint64_t plain_begin, uint64_t plain_end, bool ma
   if (plain_end > kMaxPlainBytes) return Fail(EFBIG);
   uint64_t reserved_bytes = 2 * block_bytes_;
   GZIPFS_TRY(store_.budget().Reserve(reserved_bytes));
+  const DirtyBudget::Rest rest(store_.budget(), reserved_bytes);
   std::vector<BlockPtr> full;
   Result<void> done;
   {
@@ -104,7 +106,7 @@ Result<void> ContentImpl::Zero(uint64_t plain_begin, uint64_t plain_end, bool ma
       if (!base_->is_conforming()) mode_ = Mode::kLogged;
     }
   }
-  store_.budget().Release(reserved_bytes);
+  store_.budget().Release(std::exchange(reserved_bytes, 0));
   for (BlockPtr& block : full) SubmitEncoding(std::move(block), store_.level());
   return done;
 }

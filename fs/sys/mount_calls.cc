@@ -51,18 +51,19 @@ Result<bool> IsFuse(const std::string& path) {
   return status.f_type == kFuseMagic;
 }
 
-Result<unsigned> RaiseReadAhead(const std::string& path, unsigned kibibytes) {
+Result<unsigned> RaiseBdiSetting(const std::string& path, std::string_view setting,
+                                 unsigned value) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return Fail(errno);
   const std::string file = "/sys/class/bdi/" + std::to_string(major(status.st_dev)) + ":" +
-                           std::to_string(minor(status.st_dev)) + "/read_ahead_kb";
+                           std::to_string(minor(status.st_dev)) + "/" + std::string(setting);
   const Result<std::string> text = ReadTextFile(file, 64);
   if (!text) return Fail(text.error());
   unsigned current = 0;
   std::from_chars(text->data(), text->data() + text->size(), current);
-  if (current >= kibibytes) return current;
-  GZIPFS_TRY(WriteTextFile(file, std::to_string(kibibytes)));
-  return kibibytes;
+  if (current >= value) return current;
+  GZIPFS_TRY(WriteTextFile(file, std::to_string(value)));
+  return value;
 }
 
 tl::expected<void, std::string> UnmountPath(const std::string& mount_point, bool lazily) {

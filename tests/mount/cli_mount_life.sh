@@ -28,7 +28,12 @@ cp text "$plain/a"
 expect 0 "" "$GZIPFS" sync "$plain"
 zcat store/a.gz | cmp - text || fail "after sync"
 if [ "$(id -u)" -eq 0 ]; then
-  same "read-ahead" 1024 "$(cat "/sys/class/bdi/$(findmnt -no MAJ:MIN "$plain" | tr -d ' ')/read_ahead_kb")"
+  settings=/sys/class/bdi/$(findmnt -no MAJ:MIN "$plain" | tr -d ' ')
+  same "read-ahead" 1024 "$(cat "$settings/read_ahead_kb")"
+  # As much as gathers 128 MiB, of what may be dirty: a fifth of the memory.
+  percent=$(awk '/MemTotal/ { p = int(128 * 1024 / int($2 / 500)) + 1; print p < 10 ? p : 10 }' \
+    /proc/meminfo)
+  same "max_ratio" "$percent" "$(cat "$settings/max_ratio")"
 fi
 
 # Tools find the store's file behind a path in the mount.

@@ -2,6 +2,7 @@
 // only, and nobody can tell.
 #include <sys/resource.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <new>
@@ -60,7 +61,8 @@ class ScarceMemory {
 
 class ContentPack : public test::StoreFixture {
  protected:
-  ContentPack() : StoreFixture({.level = kLevelFast, .dirty_bytes = 32 * kBlock}) {}
+  explicit ContentPack(int level = kLevelFast)
+      : StoreFixture({.level = level, .dirty_bytes = 32 * kBlock}) {}
 
   void SetUp() override {
     StoreFixture::SetUp();
@@ -255,6 +257,51 @@ TEST_F(ContentPack, ManyThreadsBringOneFile) {
   threads.clear();
   Flush();
   EXPECT_EQ(Members().size(), kBlocks);
+  SettleAndCompare();
+}
+
+class ContentPackDensely : public ContentPack {
+ protected:
+  ContentPackDensely() : ContentPack(6) {}
+
+  // A job that ends when it may.
+  class Gate final : public Job {
+   public:
+    void Run() override {
+      ++arrived;
+      may_end.wait(false);
+      ++left;
+    }
+    static inline std::atomic<unsigned> arrived, left;
+    static inline std::atomic<bool> may_end;
+  };
+};
+
+TEST_F(ContentPackDensely, WorkersDoItWhileTheyCanTakeItUp) {
+  Bring(0, kBlock);
+  Settle();
+  uint64_t job_count = 0;
+  for (int tries = 0; job_count == 0 && tries < 1000; ++tries) {  // counted once it has ended
+    for (const CodecPool::Load& load : store_->pool().Loads()) job_count += load.job_count;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(job_count, 1u);
+}
+
+TEST_F(ContentPackDensely, BehindABacklogItIsDoneAtOnce) {
+  CodecPool& pool = store_->pool();
+  const unsigned gate_count = pool.worker_count() + 1;
+  std::vector<Gate> gates(gate_count);
+  Gate::arrived = Gate::left = 0;
+  Gate::may_end = false;
+  for (Gate& gate : gates) pool.Submit(&gate);
+  while (Gate::arrived < pool.worker_count()) std::this_thread::yield();
+  Bring(0, 8 * kBlock);
+  ExpectNothingDirty();  // no worker had a hand in it
+  Gate::may_end = true;
+  Gate::may_end.notify_all();
+  while (Gate::left < gate_count) std::this_thread::yield();
+  Bring(8 * kBlock, 12 * kBlock);
   SettleAndCompare();
 }
 
