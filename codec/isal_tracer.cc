@@ -6,10 +6,13 @@
 // made again from the block's header. ISA-L does not tell where that began, but
 // its tables show whether one was read during a call: so each call starts with
 // a copy of the state, and the one that has changed the tables last is done
-// over, with half of its input and half again, until the input ends inside of
-// the header; there ISA-L says so. (The same header may make different tables,
-// because ISA-L makes larger ones where more input follows.)
+// over, up to where the tables change, and from there with half of the input and
+// half again, until the input ends inside of the header; there ISA-L says so.
+// (The same header may make different tables, because ISA-L makes larger ones
+// where more input follows.) What is done over gives other plain bytes, because
+// the copies have not those before it, but it takes the same bits.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "codec/base/endian.h"
@@ -20,9 +23,20 @@ namespace gzipfs {
 namespace {
 
 constexpr size_t kReplayPieceBytes = 64 * kKiB;
+// A header is looked for in that much of the input at once.
+constexpr size_t kSearchPieceBytes = kKiB;
 // Headers in the input of one call. Blocks of that size are made by nobody who
 // wants to compress; a place is found further on, then.
 constexpr int kMaxHeadersPassed = 16;
+
+// All but the plain bytes that the decoder has, three quarters of it: how many of them
+// there are, tmp_out_valid, is copied.
+void CopyPosition(const inflate_state& from, inflate_state& to) {
+  constexpr size_t kPositionBytes = offsetof(inflate_state, tmp_out_buffer);
+  static_assert(kPositionBytes + sizeof(from.tmp_out_buffer) + alignof(inflate_state) >
+                sizeof(inflate_state));
+  std::memcpy(&to, &from, kPositionBytes);
+}
 
 bool HasSameTables(const inflate_state& a, const inflate_state& b) {
   return std::memcmp(&a.lit_huff_code, &b.lit_huff_code, sizeof(a.lit_huff_code)) == 0 &&
@@ -46,7 +60,7 @@ class IsalTracer final : public TracingDecompressor {
 
   Result<Progress> Inflate(std::span<const std::byte> deflate,
                            std::span<std::byte> plain) override {
-    *before_ = *state_;
+    CopyPosition(*state_, *before_);
     const Result<Progress> progress = InflateWithIsal(*state_, deflate, plain);
     if (!progress) return progress;
     has_just_changed_ = !HasSameTables(*before_, *state_);
@@ -127,68 +141,100 @@ class IsalTracer final : public TracingDecompressor {
   // Finds the header of the block that the stream is in: the last of those in
   // changed_input_, passing one after the other.
   bool FindHeader() {
-    auto low = std::make_unique<inflate_state>(*changed_);
-    auto probe = std::make_unique<inflate_state>();
+    if (!low_) low_ = std::make_unique<inflate_state>();
+    if (!probe_) probe_ = std::make_unique<inflate_state>();
+    CopyPosition(*changed_, *low_);
     std::span<const std::byte> rest(changed_input_);
-    for (int i = 0; i < kMaxHeadersPassed; ++i) {
-      *probe = *low;
-      if (!Replay(*probe, rest)) return false;
-      if (HasSameTables(*probe, *low)) return header_bits_ > 0;
-      size_t low_bytes = 0;
-      size_t high_bytes = rest.size();
-      while (high_bytes - low_bytes > 1) {
-        const size_t middle = low_bytes + (high_bytes - low_bytes) / 2;
-        *probe = *low;
-        if (!Replay(*probe, rest.subspan(low_bytes, middle - low_bytes))) return false;
-        if (HasSameTables(*probe, *low)) {
-          std::swap(low, probe);
-          low_bytes = middle;
-        } else {
-          high_bytes = middle;
-        }
+    int passed = 0;
+    while (!rest.empty()) {
+      const auto piece = rest.first(std::min(rest.size(), kSearchPieceBytes));
+      CopyPosition(*low_, *probe_);
+      if (!Replay(*probe_, piece)) return false;
+      if (HasSameTables(*probe_, *low_)) {
+        std::swap(low_, probe_);
+        rest = rest.subspan(piece.size());
+        continue;
       }
-      if (!TakeHeader(*low, rest[low_bytes])) return false;
-      if (!Replay(*low, rest.subspan(low_bytes, 1))) return false;
-      rest = rest.subspan(high_bytes);
+      const std::optional<size_t> header_end = PassHeader(rest, piece.size());
+      if (!header_end || ++passed > kMaxHeadersPassed) {
+        header_bits_ = 0;
+        return false;
+      }
+      rest = rest.subspan(*header_end);
     }
-    header_bits_ = 0;
-    return false;
+    return header_bits_ > 0;
   }
 
-  // `state` has all of the header but what is in `last`.
-  bool TakeHeader(const inflate_state& state, std::byte last) {
-    if (state.block_state != ISAL_BLOCK_HDR) {
-      // Only one that has three bits begins and ends in a byte: RFC 1951, section 3.2.6.
-      header_ = {std::byte{2}};
-      header_bits_ = 3;
-      return true;
+  // Takes a header from the first `piece_bytes` of `rest`, which change the tables, and
+  // leads low_ behind it; how many bytes that took.
+  std::optional<size_t> PassHeader(std::span<const std::byte> rest, size_t piece_bytes) {
+    size_t low_bytes = 0;
+    size_t high_bytes = piece_bytes;
+    std::optional<size_t> taken_bytes;
+    while (high_bytes - low_bytes > 1 && !taken_bytes) {
+      const size_t middle = low_bytes + (high_bytes - low_bytes) / 2;
+      CopyPosition(*low_, *probe_);
+      if (!Replay(*probe_, rest.subspan(low_bytes, middle - low_bytes))) return std::nullopt;
+      if (HasSameTables(*probe_, *low_)) {
+        std::swap(low_, probe_);
+        low_bytes = middle;
+        if (low_->block_state == ISAL_BLOCK_HDR) taken_bytes = TakeHeader(rest.subspan(middle));
+      } else {
+        high_bytes = middle;
+      }
     }
-    const auto front_bits = static_cast<uint32_t>(state.read_in_length);
-    std::vector<std::byte> packed(state.tmp_in_size + 1 + sizeof(state.read_in) + 1);
+    if (!taken_bytes) {
+      taken_bytes = 1;
+      if (low_->block_state != ISAL_BLOCK_HDR) {
+        // Only one that has three bits begins and ends in a byte: RFC 1951, section 3.2.6.
+        header_ = {std::byte{2}};
+        header_bits_ = 3;
+      } else if (TakeHeader(rest.subspan(low_bytes)) != 1) {
+        return std::nullopt;
+      }
+    }
+    if (!Replay(*low_, rest.subspan(low_bytes, *taken_bytes))) return std::nullopt;
+    return low_bytes + *taken_bytes;
+  }
+
+  // The header that low_ has the beginning of, which goes on in `rest`: how many bytes
+  // of that. nullopt when it is none that makes tables, or not all of it is there.
+  std::optional<size_t> TakeHeader(std::span<const std::byte> rest) {
+    rest = rest.first(std::min(rest.size(), kMaxBlockHeaderBytes));
+    const auto front_bits = static_cast<uint32_t>(low_->read_in_length);
+    const uint32_t put_aside = low_->tmp_in_size;
+    std::vector<std::byte> packed(sizeof(low_->read_in) + put_aside + rest.size() + 1);
     const auto put = [&packed](uint32_t at, std::byte byte) {
       const unsigned value = std::to_integer<unsigned>(byte) << (at % 8);
       packed[at / 8] |= static_cast<std::byte>(value & 0xff);
       packed[at / 8 + 1] |= static_cast<std::byte>(value >> 8);
     };
     for (uint32_t i = 0; i < front_bits; ++i) {
-      const bool is_set = (state.read_in >> i & 1) != 0;
+      const bool is_set = (low_->read_in >> i & 1) != 0;
       if (is_set) packed[i / 8] |= static_cast<std::byte>(1 << i % 8);
     }
     uint32_t at = front_bits;
-    for (int i = 0; i < state.tmp_in_size; ++i, at += 8) {
-      put(at, static_cast<std::byte>(state.tmp_in_buffer[i]));
+    for (uint32_t i = 0; i < put_aside; ++i, at += 8) {
+      put(at, static_cast<std::byte>(low_->tmp_in_buffer[i]));
     }
-    put(at, last);
+    const uint32_t rest_at = at;
+    for (const std::byte byte : rest) {
+      put(at, byte);
+      at += 8;
+    }
     const std::optional<uint32_t> found = backend::BlockHeaderBits(packed);
-    if (!found || *found > at + 8) return false;
+    const bool is_stored = (std::to_integer<unsigned>(packed[0]) >> 1 & 3) == 0;
+    if (!found || is_stored || *found > at || *found <= rest_at) return std::nullopt;
     header_ = ShiftBits(packed, 0, *found);
     header_bits_ = *found;
-    return true;
+    return (*found - rest_at + 7) / 8;
   }
 
   std::unique_ptr<inflate_state> state_;
-  std::unique_ptr<inflate_state> before_;   // as it was before the last call
+  std::unique_ptr<inflate_state> before_;   // where it was before the last call
   std::unique_ptr<inflate_state> changed_;  // before the last one that changed the tables
+  std::unique_ptr<inflate_state> low_;      // of FindHeader, made when it is first needed
+  std::unique_ptr<inflate_state> probe_;
   std::vector<std::byte> changed_input_;    // what that one used
   uint64_t consumed_ = 0;
   bool has_just_changed_ = false;

@@ -188,7 +188,7 @@ Result<size_t> MemberStream::State::Read(std::span<std::byte> out) {
   while (produced < out.size() && !is_finished) {
     const Result<size_t> piece = Step(out.subspan(produced));
     if (!piece) return piece;
-    crc = Crc32(crc, out.subspan(produced, *piece));
+    if (!recorder) crc = Crc32(crc, out.subspan(produced, *piece));
     plain_bytes += *piece;
     produced += *piece;
     if (is_finished) GZIPFS_TRY(Finish());
@@ -221,6 +221,7 @@ Result<size_t> MemberStream::State::Step(std::span<std::byte> out) {
 Result<void> MemberStream::State::Finish() {
   const Result<MemberTrailer> trailer = PeekTrailer(window, file_offset, kHopReadBytes);
   if (!trailer) return Fail(trailer.error());
+  if (recorder) crc = recorder->PlainCrc32();
   if (trailer->crc32 != crc) return Fail(DataError::kBadChecksum);
   if (trailer->plain_bytes != static_cast<uint32_t>(plain_bytes))
     return Fail(DataError::kBadSize);

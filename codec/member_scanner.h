@@ -112,7 +112,7 @@ class MemberStream {
   uint64_t plain_position() const;       // plain bytes given out so far
   bool at_end() const;                   // the trailer has been checked
   uint64_t file_position() const;        // after the end: first byte behind the member
-  uint32_t crc32() const;                // of the bytes given out so far
+  uint32_t crc32() const;                // after the end: of all plain bytes
   // What was recorded, once; nullopt: nothing, or the header was bad. `error`:
   // why the stream has ended early, if it did.
   std::optional<MemberRestarts> TakeRestarts(std::error_code error);

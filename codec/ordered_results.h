@@ -52,7 +52,7 @@ class OrderedResults {
  private:
   std::optional<T> TakeFirst() REQUIRES(mutex_) {
     if (slots_.empty() || !slots_.front()) return std::nullopt;
-    std::optional<T> value = std::move(slots_.front());
+    std::optional<T> value(std::move(*slots_.front()));
     slots_.pop_front();
     ++first_serial_;
     if (!slots_.empty() && slots_.front()) ready_.NotifyAll();

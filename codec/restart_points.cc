@@ -27,6 +27,9 @@ constexpr uint64_t kPointFieldBytes = 16;
 // Text gets a hundredth larger at 2 instead of 6, and is done in half the time.
 constexpr int kWindowLevel = 2;
 constexpr size_t kReadBytes = 64 * kKiB;
+// To find what is used of a window: as much at once, and in all.
+constexpr size_t kForgetReadBytes = 8 * kKiB;
+constexpr size_t kMaxForgetBytes = 128 * kKiB;
 constexpr size_t kSkipBytes = 64 * kKiB;
 
 using Window = std::array<std::byte, kDeflateWindowBytes>;
@@ -41,58 +44,58 @@ Result<std::byte> FirstByte(const ByteSource& source, uint64_t deflate_offset,
   return *count == 1 ? Result<std::byte>(first) : Fail(DataError::kTruncated);
 }
 
-// Decodes from a place with a made-up window; false when that fails.
+// Decodes as much as can refer to a window, with a made-up one; false when that fails, or
+// takes more stored bytes than are worth it.
 bool DecodeWith(const Window& window, size_t window_bytes, const DeflatePlace& place,
-                std::byte first_byte, std::span<const std::byte> input,
-                std::vector<std::byte>& plain) {
+                std::byte first_byte, ByteWindow& input, uint64_t file_offset, Window& plain,
+                size_t& plain_bytes) {
   const auto decompressor = MakeStreamDecompressor();
   const auto used = std::span(window).last(window_bytes);
   if (!decompressor->Resume(place, first_byte, used)) return false;
-  plain.resize(kDeflateWindowBytes);
-  size_t produced = 0;
-  while (produced < plain.size()) {
-    const auto step = decompressor->Inflate(input, std::span(plain).subspan(produced));
+  const uint64_t file_end = file_offset + kMaxForgetBytes;
+  for (plain_bytes = 0; plain_bytes < plain.size();) {
+    const auto given = input.Peek(file_offset, 1, kForgetReadBytes);
+    if (!given || given->empty() || file_offset > file_end) return false;
+    const auto step = decompressor->Inflate(*given, std::span(plain).subspan(plain_bytes));
     if (!step) return false;
-    produced += step->produced;
-    input = input.subspan(step->consumed);
-    if (step->at_end || (step->consumed == 0 && step->produced == 0)) break;
+    plain_bytes += step->produced;
+    file_offset += step->consumed;
+    if (step->at_end) break;
+    if (step->consumed == 0 && step->produced == 0) return false;
   }
-  plain.resize(produced);
   return true;
 }
 
-// Sets to zero what nothing behind the place refers to. Decodes what follows
-// three times: a byte that differs between a window and its opposite came from
-// there, and two windows that spell the positions tell from where.
+// Sets to zero what nothing behind the place refers to. Decodes what follows with two
+// windows, of which one says the low byte of each position and the other one the high
+// byte, its highest bit set: what differs between them came from there. A byte that is the
+// same in both, with that bit, may be the stream's own or one of 128 positions, which are kept.
 void ForgetUnused(const ByteSource& source, uint64_t deflate_offset, const DeflatePlace& place,
                   std::span<std::byte> window) {
   const Result<std::byte> first = FirstByte(source, deflate_offset, place);
-  std::vector<std::byte> input(kReadBytes);
-  const Result<size_t> count = source.ReadAt(deflate_offset + (place.bit + 7) / 8, input);
-  if (!first || !count) return;
-  input.resize(*count);
-  Window low, high, opposite;
+  if (!first) return;
+  const auto windows = std::make_unique<std::array<Window, 4>>();
+  auto& [low, high, low_plain, high_plain] = *windows;
   for (size_t i = 0; i < low.size(); ++i) {
     low[i] = static_cast<std::byte>(i & 0xff);
-    high[i] = static_cast<std::byte>(i >> 8);
-    opposite[i] = ~low[i];
+    high[i] = static_cast<std::byte>(i >> 8 | 0x80);
   }
-  std::vector<std::byte> low_plain, high_plain, opposite_plain;
-  if (!DecodeWith(low, window.size(), place, *first, input, low_plain) ||
-      !DecodeWith(high, window.size(), place, *first, input, high_plain) ||
-      !DecodeWith(opposite, window.size(), place, *first, input, opposite_plain)) {
+  ByteWindow input(source, source.Size());
+  const uint64_t file_offset = deflate_offset + (place.bit + 7) / 8;
+  size_t low_bytes = 0;
+  size_t high_bytes = 0;
+  if (!DecodeWith(low, window.size(), place, *first, input, file_offset, low_plain, low_bytes) ||
+      !DecodeWith(high, window.size(), place, *first, input, file_offset, high_plain, high_bytes)) {
     return;
   }
-  std::vector<bool> is_used(kDeflateWindowBytes);
-  const size_t plain_bytes = std::min({low_plain.size(), high_plain.size(), opposite_plain.size()});
-  for (size_t i = 0; i < plain_bytes; ++i) {
-    if (low_plain[i] == opposite_plain[i]) continue;
-    is_used[std::to_integer<size_t>(high_plain[i]) << 8 | std::to_integer<size_t>(low_plain[i])] =
-        true;
+  std::array<unsigned char, kDeflateWindowBytes> is_used{};
+  for (size_t i = 0; i < std::min(low_bytes, high_bytes); ++i) {
+    const auto from = std::to_integer<unsigned>(high_plain[i]);
+    is_used[(from & 0x7f) << 8 | std::to_integer<unsigned>(low_plain[i])] |= from >> 7;
   }
   const size_t unseen = kDeflateWindowBytes - window.size();
   for (size_t i = 0; i < window.size(); ++i) {
-    if (!is_used[unseen + i]) window[i] = std::byte{0};
+    window[i] = is_used[unseen + i] != 0 ? window[i] : std::byte{0};
   }
 }
 
@@ -151,6 +154,8 @@ void RestartRecorder::Note(const StreamDecompressor::Progress& progress,
   }
   const bool insists = consumed_ - due_since_ > kMaxDueBytes ||
                        restarts_.plain_bytes - due_plain_ > kMaxDuePlainBytes;
+  // Finding where a block began in a long step takes longer than a few short ones.
+  if (progress.consumed > kDueStepBytes && !insists) return;
   auto place = tracer_->Place(insists);
   if (place) AddPoint(std::move(*place));
 }
@@ -185,6 +190,11 @@ void RestartRecorder::CountPieces(std::span<const std::byte> plain) {
       restarts_.piece_crcs.push_back(std::exchange(piece_crc_, 0));
     }
   }
+}
+
+uint32_t RestartRecorder::PlainCrc32() const {
+  return CombineCrc32(restarts_.CombinedCrc32(), piece_crc_,
+                      restarts_.plain_bytes % kRestartPieceBytes);
 }
 
 void RestartRecorder::AddPoint(DeflatePlace place) {

@@ -87,6 +87,9 @@ class RestartRecorder {
   // What each of its Inflate calls did.
   void Note(const StreamDecompressor::Progress& progress, std::span<const std::byte> plain);
 
+  // The CRC32 of all plain bytes so far, from those of the pieces.
+  uint32_t PlainCrc32() const;
+
   // All that was found. Nothing may be noted afterwards.
   MemberRestarts Finish(std::error_code error);
 

@@ -76,7 +76,8 @@ int ExportToStandardOutput(const std::string& path, const ExportTreeOptions& opt
   if (!input) return Refuse(path, Describe(input.error()));
   CodecPool pool(options.thread_count);
   std::error_code error;
-  const std::string scratch_dir = std::filesystem::temp_directory_path(error).string();
+  const auto scratch_path = std::filesystem::temp_directory_path(error);
+  const std::string scratch_dir = std::filesystem::canonical(scratch_path, error).string();
   struct stat status = input->status();
   const auto done = ExportStored(path, input->fd(), status, {.form = options.form, .pool = &pool},
                                  options, scratch_dir, STDOUT_FILENO);
@@ -124,7 +125,9 @@ int RunExport(const ExportArguments& arguments) {
                                                                             options.form));
   if (!arguments.is_forced && files::exists(files::symlink_status(out, error)))
     return Refuse(out, "is there already; --force replaces it");
-  return ExportToFile(real, out, options) ? 0 : kExitFailure;
+  const std::string directory = files::canonical(ParentOf(out), error);
+  if (error) return Refuse(out, Describe(error));
+  return ExportToFile(real, PathBelow(directory, NameOf(out)), options) ? 0 : kExitFailure;
 }
 
 }  // namespace

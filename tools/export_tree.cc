@@ -17,6 +17,7 @@
 #include "tools/new_file.h"
 #include "tools/path_view.h"
 #include "tools/tree.h"
+#include "tools/tree_place.h"
 
 namespace gzipfs {
 namespace {
@@ -41,19 +42,24 @@ tl::unexpected<std::string> Because(std::error_code error) {
   return tl::unexpected(Describe(error));
 }
 
+// Best effort: what cannot be removed is in the way of what comes, which tells.
+void RemoveOld(const std::string& path) {
+  const Result<TreePlace> place = PlaceInTree(path);
+  if (place) (void)RealFileOps().UnlinkAt(place->dir_fd(), place->c_name(), 0);
+}
+
 // Exports one file; the error is a clause.
 tl::expected<void, std::string> RunJob(const ExportJob& job, const ExportTreeOptions& options,
                                        CodecPool& pool, std::atomic<uint64_t>* done_bytes) {
   FileOps& ops = RealFileOps();
-  const Result<UniqueFd> in =
-      ops.OpenAt(AT_FDCWD, job.from.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  const Result<UniqueFd> in = OpenInTree(job.from, O_RDONLY | O_NONBLOCK);
   if (!in) return Because(in.error());
   const Result<struct stat> before = ops.Stat(in->get());
   if (!before) return Because(before.error());
   struct stat shown = *before;
   if (!S_ISREG(before->st_mode)) return tl::unexpected<std::string>("is no regular file any more");
   const auto file_bytes = static_cast<uint64_t>(before->st_size);
-  Result<NewFile> out = NewFile::Create(ParentOf(job.to));
+  Result<NewFile> out = NewFile::CreateInTree(ParentOf(job.to));
   if (!out) return tl::unexpected(fmt::format("cannot write {}: {}", job.to,
                                               Describe(out.error())));
   if (job.form == Form::kRaw) {
@@ -120,7 +126,7 @@ class TreeExport {
     }
     const std::string to = PathBelow(to_, entry.path);
     if (options_.replaces && !S_ISDIR(entry.status.st_mode))
-      (void)RealFileOps().UnlinkAt(AT_FDCWD, to.c_str(), 0);
+      RemoveOld(to);
     const Result<void> made = MakeLike(from, entry.status, to);
     if (!made) Fail(to, Describe(made.error()));
     return made || !S_ISDIR(entry.status.st_mode);
@@ -148,8 +154,7 @@ class TreeExport {
   Result<ShownName> NameFor(const TreeEntry& entry, const std::string& from) {
     const std::string directory = ParentOf(from);
     if (!view_ || view_directory_ != directory) {
-      Result<UniqueFd> fd =
-          RealFileOps().OpenAt(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY, 0);
+      Result<UniqueFd> fd = OpenInTree(directory, O_RDONLY | O_DIRECTORY);
       if (!fd) return gzipfs::Fail(fd.error());
       view_.emplace(std::move(*fd));
       view_directory_ = directory;
@@ -189,8 +194,13 @@ class TreeExport {
   }
 
   tl::expected<void, std::string> AddLink(const std::string& to, const std::string& link) {
-    if (options_.replaces) (void)RealFileOps().UnlinkAt(AT_FDCWD, link.c_str(), 0);
-    const Result<void> linked = LinkAt(AT_FDCWD, to.c_str(), AT_FDCWD, link.c_str());
+    if (options_.replaces) RemoveOld(link);
+    const Result<TreePlace> from = PlaceInTree(to);
+    const Result<TreePlace> place = PlaceInTree(link);
+    const Result<void> linked =
+        from && place
+            ? LinkAt(from->dir_fd(), from->c_name(), place->dir_fd(), place->c_name())
+            : gzipfs::Fail((from ? place : from).error());
     if (!linked) return tl::unexpected(fmt::format("cannot link {} to it: {}", link,
                                                    Describe(linked.error())));
     return {};
@@ -229,7 +239,7 @@ bool ExportTree(const std::string& from, const std::string& to,
 
 bool ExportToFile(const std::string& from, const std::string& to,
                   const ExportTreeOptions& options) {
-  const Result<struct stat> status = RealFileOps().StatAt(AT_FDCWD, from.c_str());
+  const Result<struct stat> status = StatInTree(from);
   const ExportJob job{from, to, status.value_or(ExportJob{}.status), Form::kGzip, {}};
   Progress progress(static_cast<uint64_t>(job.status.st_size));
   CodecPool pool(options.thread_count);

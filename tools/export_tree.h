@@ -23,7 +23,7 @@ struct ExportTreeOptions {
   std::string refusal;  // then, the clause that tells why
 };
 
-// Exports the directory `from` (canonical) as the directory `to`: files in the form
+// Exports the directory `from` as the directory `to` (both canonical): files in the form
 // asked for, everything else as it is, with owners where permitted, modes, times,
 // attributes and hard links; the private directory is left out. A file that cannot be
 // exported is told, and the others go on. False when there was one.
@@ -37,7 +37,7 @@ tl::expected<void, std::string> ExportStored(const std::string& path, int fd, st
                                              const ExportTreeOptions& options,
                                              const std::string& scratch_dir, int out_fd);
 
-// Exports the file `from` (canonical) as the file `to`. False after a complaint.
+// Exports the file `from` as the file `to` (both canonical). False after a complaint.
 bool ExportToFile(const std::string& from, const std::string& to,
                   const ExportTreeOptions& options);
 

@@ -99,7 +99,7 @@ tl::expected<void, std::string> WaitingFiles::Export(const std::string& path, in
     const Result<void> written = WritePlain(reader, out_fd);
     return written ? tl::expected<void, std::string>() : BecauseOfLog(written.error());
   }
-  const Result<NewFile> scratch = NewFile::Create(scratch_dir);
+  const Result<NewFile> scratch = NewFile::CreateInTree(scratch_dir);
   if (!scratch) return BecauseOfLog(scratch.error());
   PackStream pack(options.pool, PackOptions{});
   const auto packed =

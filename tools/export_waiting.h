@@ -20,7 +20,7 @@ class WaitingFiles {
 
   // As ExportGzip, for the stored file open as `fd` at the full path `path`, with its log
   // applied. A single member is compressed anew for it, in a file of no name in the directory
-  // `scratch_dir`. What its program wrote last goes to `mtime`, if the log tells.
+  // `scratch_dir` (canonical). What its program wrote last goes to `mtime`, if the log tells.
   tl::expected<void, std::string> Export(const std::string& path, int fd,
                                          const ExportOptions& options,
                                          const std::string& scratch_dir, timespec& mtime,

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <set>
 
@@ -16,11 +15,12 @@
 #include "fs/sys/file_ops.h"
 #include "fs/sys/process.h"
 #include "fs/sys/stream.h"
+#include "tools/decoded_reader.h"
 #include "tools/messages.h"
 #include "tools/new_file.h"
-#include "tools/plain_stream.h"
 #include "tools/tail_size.h"
 #include "tools/tree.h"
+#include "tools/tree_place.h"
 
 namespace gzipfs {
 namespace {
@@ -44,66 +44,6 @@ bool IsSameFile(const struct stat& a, const struct stat& b) {
 }
 
 constexpr char kChanged[] = "changed while it was imported; left alone";
-
-// Plain bytes of a gzip source, as PackStream wants them.
-class DecodedReader {
- public:
-  DecodedReader(const ByteSource& source, CodecPool* pool, std::atomic<uint64_t>& done_bytes)
-      : stream_(source, pool, {}, ~uint64_t{0}, PlainStream::Keep::kPlain),
-        done_bytes_(done_bytes) {}
-
-  Result<size_t> operator()(std::span<std::byte> out) {
-    size_t filled = 0;
-    while (filled < out.size()) {
-      if (at_ == piece_.plain.size()) {
-        const Result<bool> more = Next();
-        if (!more) return Fail(more.error());
-        if (!*more) break;
-      }
-      const size_t count = std::min(out.size() - filled, piece_.plain.size() - at_);
-      std::memcpy(out.data() + filled, piece_.plain.data() + at_, count);
-      at_ += count;
-      filled += count;
-    }
-    return filled;
-  }
-
- private:
-  Result<bool> Next() {
-    if (WasInterrupted()) return Fail(ECANCELED);
-    Result<std::optional<PlainPiece>> piece = stream_.Next();
-    if (!piece) return Fail(piece.error());
-    if (!*piece) return false;
-    if (const PassedMember* bad = (*piece)->FirstBad()) return Fail(bad->error);
-    for (const PassedMember& member : (*piece)->members) done_bytes_ += member.member_bytes;
-    piece_ = std::move(**piece);
-    at_ = 0;
-    return true;
-  }
-
-  PlainStream stream_;
-  std::atomic<uint64_t>& done_bytes_;
-  PlainPiece piece_;
-  size_t at_ = 0;
-};
-
-// True when `fd`, of `file_bytes`, decodes to what has this CRC-32 and size.
-Result<bool> ReadsBack(int fd, uint64_t file_bytes, CodecPool* pool, uint32_t crc,
-                       uint64_t plain_bytes) {
-  const FileSource source(RealFileOps(), fd, file_bytes);
-  PlainStream stream(source, pool, {}, ~uint64_t{0}, PlainStream::Keep::kPlain);
-  uint32_t read_crc = 0;
-  uint64_t read_bytes = 0;
-  for (;;) {
-    const Result<std::optional<PlainPiece>> piece = stream.Next();
-    if (!piece) return Fail(piece.error());
-    if (!*piece) break;
-    if ((*piece)->FirstBad() != nullptr) return false;
-    read_crc = Crc32(read_crc, (*piece)->plain);
-    read_bytes += (*piece)->plain.size();
-  }
-  return read_crc == crc && read_bytes == plain_bytes;
-}
 
 class FileImport {
  public:
@@ -145,8 +85,7 @@ class FileImport {
 };
 
 Clause FileImport::Open() {
-  Result<UniqueFd> fd = RealFileOps().OpenAt(AT_FDCWD, job_.sources[0].c_str(),
-                                             O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  Result<UniqueFd> fd = OpenInTree(job_.sources[0], O_RDONLY | O_NONBLOCK);
   if (!fd) return Say(Describe(fd.error()));
   source_fd_ = std::move(*fd);
   const Result<struct stat> status = RealFileOps().Stat(source_fd_.get());
@@ -159,6 +98,14 @@ Clause FileImport::Open() {
                            before_.st_nlink - job_.sources.size(),
                            before_.st_nlink - job_.sources.size() == 1 ? "" : "s"));
   if (HasWriter(source_fd_.get())) return Say("is open for writing; left alone");
+  if (options_.is_in_place && !options_.is_dry) {
+    // Of two that would replace or remove it one goes on. Where there are no locks
+    // (NFS wants to write for this one) the looks before each step are all there is.
+    const Result<void> locked = TryLockFile(source_fd_.get(), LockKind::kExclusive);
+    if (!locked && locked.error().value() == EWOULDBLOCK)
+      return Say("is imported by another process, or locked by one; left alone");
+    if (Clause unchanged = CheckUnchanged(); !unchanged) return unchanged;
+  }
   result_.source_bytes = static_cast<uint64_t>(before_.st_size);
   return {};
 }
@@ -167,8 +114,7 @@ Clause FileImport::Open() {
 // other file of that name is a collision.
 tl::expected<bool, std::string> FileImport::IsDoneBefore() {
   const std::string& target = job_.targets[0];
-  const Result<UniqueFd> fd = RealFileOps().OpenAt(AT_FDCWD, target.c_str(),
-                                                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  const Result<UniqueFd> fd = OpenInTree(target, O_RDONLY | O_NONBLOCK);
   if (!fd && fd.error().value() == ENOENT) return false;
   const auto collision = Say(fmt::format("{} is there, too; both left alone", target));
   if (!fd) return collision;
@@ -290,8 +236,7 @@ Clause FileImport::CheckUnchanged() const {
   if (!IsSameFile(*after, before_) || !IsSameTime(after->st_ctim, before_.st_ctim))
     return Say(kChanged);
   if (HasWriter(source_fd_.get())) return Say("was opened for writing; left alone");
-  const Result<struct stat> named =
-      RealFileOps().StatAt(AT_FDCWD, job_.sources[0].c_str());
+  const Result<struct stat> named = StatInTree(job_.sources[0]);
   if (!named || !IsSameFile(*named, before_)) return Say(kChanged);
   return {};
 }
@@ -316,22 +261,27 @@ Clause FileImport::Place(NewFile& out) {
 // Further names of the same file, by way of a temporary one where they replace.
 Clause FileImport::AddNames() {
   FileOps& ops = RealFileOps();
+  if (job_.targets.size() == 1) return {};
   const std::string& first = job_.targets[0];
-  const Result<struct stat> made = ops.StatAt(AT_FDCWD, first.c_str());
+  const Result<TreePlace> from = PlaceInTree(first);
+  const Result<struct stat> made =
+      from ? ops.StatAt(from->dir_fd(), from->c_name()) : Fail(from.error());
   if (!made) return SayWhy(first, made.error());
   for (size_t i = 1; i < job_.targets.size(); ++i) {
     const std::string& target = job_.targets[i];
-    const Result<struct stat> there = ops.StatAt(AT_FDCWD, target.c_str());
+    const Result<TreePlace> to = PlaceInTree(target);
+    if (!to) return SayWhy("cannot make " + target, to.error());
+    const Result<struct stat> there = ops.StatAt(to->dir_fd(), to->c_name());
     if (there && there->st_dev == made->st_dev && there->st_ino == made->st_ino) continue;
     if (there && ReplacesSource() && !IsSameFile(*there, before_))
       return Say(fmt::format("{}: {}", target, kChanged));
     if (there && !ReplacesSource()) return Say(target + " is there, too; left alone");
-    const std::string temporary = TemporaryPath(ParentOf(target));
-    Result<void> linked = LinkAt(AT_FDCWD, first.c_str(), AT_FDCWD, temporary.c_str());
+    const std::string temporary = TemporaryName();
+    Result<void> linked = LinkAt(from->dir_fd(), from->c_name(), to->dir_fd(), temporary.c_str());
     if (linked) {
-      linked = ops.RenameAt(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(),
+      linked = ops.RenameAt(to->dir_fd(), temporary.c_str(), to->dir_fd(), to->c_name(),
                             ReplacesSource() ? 0 : RENAME_NOREPLACE);
-      if (!linked) (void)ops.UnlinkAt(AT_FDCWD, temporary.c_str(), 0);
+      if (!linked) (void)ops.UnlinkAt(to->dir_fd(), temporary.c_str(), 0);
     }
     if (!linked) return SayWhy("cannot make " + target, linked.error());
   }
@@ -342,7 +292,7 @@ Clause FileImport::SyncTargets() {
   std::set<std::string> directories;
   for (const std::string& target : job_.targets) directories.insert(ParentOf(target));
   for (const std::string& directory : directories) {
-    const Result<void> synced = SyncDirectory(directory);
+    const Result<void> synced = SyncDirectoryInTree(directory);
     if (!synced) return SayWhy(directory, synced.error());
   }
   return {};
@@ -350,12 +300,14 @@ Clause FileImport::SyncTargets() {
 
 Clause FileImport::RemoveSources() {
   for (const std::string& source : job_.sources) {
-    const Result<struct stat> status = RealFileOps().StatAt(AT_FDCWD, source.c_str());
+    const Result<TreePlace> place = PlaceInTree(source);
+    if (!place) return SayWhy("cannot remove " + source, place.error());
+    const Result<struct stat> status = RealFileOps().StatAt(place->dir_fd(), place->c_name());
     if (!status || !IsSameFile(*status, before_) || HasWriter(source_fd_.get())) {
       return Say(fmt::format("{} changed when {} was there already: both are kept", source,
                              job_.targets[0]));
     }
-    const Result<void> removed = RealFileOps().UnlinkAt(AT_FDCWD, source.c_str(), 0);
+    const Result<void> removed = RealFileOps().UnlinkAt(place->dir_fd(), place->c_name(), 0);
     if (!removed) return SayWhy("cannot remove " + source, removed.error());
   }
   return {};
@@ -376,7 +328,7 @@ Outcome FileImport::Run() {
     return result_;
   }
   if (!is_done) {
-    Result<NewFile> out = NewFile::Create(ParentOf(job_.targets[0]));
+    Result<NewFile> out = NewFile::CreateInTree(ParentOf(job_.targets[0]));
     if (!out) return SayWhy("cannot write " + job_.targets[0], out.error());
     if (Clause written = Write(out->fd()); !written) return Say(written.error());
     if (Clause placed = Place(*out); !placed) return Say(placed.error());

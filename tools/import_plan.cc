@@ -13,6 +13,7 @@
 #include "fs/vfs/name_codec.h"
 #include "tools/messages.h"
 #include "tools/tree.h"
+#include "tools/tree_place.h"
 
 namespace gzipfs {
 namespace {
@@ -28,8 +29,7 @@ Result<ImportKind> KindOf(const std::string& path, const struct stat& status) {
   if (!HasGzSuffix(NameOf(path))) return ImportKind::kPlain;
   if (status.st_size == 0) return ImportKind::kOurs;  // an empty file
   FileOps& ops = RealFileOps();
-  const Result<UniqueFd> fd =
-      ops.OpenAt(AT_FDCWD, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  const Result<UniqueFd> fd = OpenInTree(path, O_RDONLY | O_NONBLOCK);
   if (!fd) return Fail(fd.error());
   const Result<bool> is_gzip = BeginsAsGzip(ops, fd->get());
   if (!is_gzip) return Fail(is_gzip.error());
@@ -77,7 +77,7 @@ void PlanCopy(const std::string& path, const std::string& to, bool is_dry, Impor
     Tell(plan, where, Describe(error));
   };
   // What an earlier run has left below the store.
-  if (RealFileOps().StatAt(AT_FDCWD, to.c_str())) ListTree(to, complain, &plan.temporaries);
+  if (StatInTree(to)) ListTree(to, complain, &plan.temporaries);
   std::string unmade;  // a directory that could not be made, with a slash behind it
   for (const TreeEntry& entry : ListTree(path, complain)) {
     const std::string from = PathBelow(path, entry.path);
@@ -89,7 +89,7 @@ void PlanCopy(const std::string& path, const std::string& to, bool is_dry, Impor
     }
     if (is_dry) continue;
     const bool is_directory = S_ISDIR(entry.status.st_mode);
-    const Result<struct stat> there = RealFileOps().StatAt(AT_FDCWD, target.c_str());
+    const Result<struct stat> there = StatInTree(target);
     const bool is_done = there && !is_directory &&
                          (there->st_mode & S_IFMT) == (entry.status.st_mode & S_IFMT);
     if (is_done) continue;  // by an earlier run

@@ -14,6 +14,7 @@
 #include "fs/sys/file_lock.h"
 #include "fs/sys/file_ops.h"
 #include "fs/sys/xattr.h"
+#include "tools/tree_place.h"
 
 namespace gzipfs {
 namespace {
@@ -28,7 +29,6 @@ constexpr mode_t kPlainModeBits = 01777;
 bool IsErrno(std::error_code error, int errno_value) {
   return error == std::error_code(errno_value, std::system_category());
 }
-
 
 }  // namespace
 
@@ -60,46 +60,62 @@ Result<void> CopyObjectStatus(int from_fd, const struct stat& like, int to_fd, O
   return ChangeTimes(to_fd, times);
 }
 
-std::string TemporaryPath(const std::string& directory) {
+std::string TemporaryName() {
   static std::atomic<uint64_t> count{0};
   thread_local std::random_device random;
   // Different in one process by the count, in others by chance.
   const uint64_t number = (uint64_t{random()} << 32 | random()) + count++;
-  return fmt::format("{}/{}{:0{}x}{}", directory.empty() ? "." : directory, kNewPrefix, number,
-                     kNewDigits, kNewSuffix);
+  return fmt::format("{}{:0{}x}{}", kNewPrefix, number, kNewDigits, kNewSuffix);
 }
 
 Result<NewFile> NewFile::Create(const std::string& directory) {
+  const std::string path = directory.empty() ? "." : directory;
+  return CreateIn(RealFileOps().OpenAt(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY, 0), path);
+}
+
+Result<NewFile> NewFile::CreateInTree(const std::string& directory) {
+  return CreateIn(OpenInTree(directory, O_PATH | O_DIRECTORY), directory);
+}
+
+Result<NewFile> NewFile::CreateIn(Result<UniqueFd> directory, const std::string& path) {
+  if (!directory) return Fail(directory.error());
   NewFile file;
-  const std::string path = TemporaryPath(directory);
-  Result<UniqueFd> fd = RealFileOps().OpenAt(AT_FDCWD, path.c_str(),
+  const std::string name = TemporaryName();
+  Result<UniqueFd> fd = RealFileOps().OpenAt(directory->get(), name.c_str(),
                                              O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kPrivateMode);
   if (!fd) return Fail(fd.error());
+  file.directory_ = std::move(*directory);
   file.fd_ = std::move(*fd);
-  file.path_ = path;
+  file.name_ = name;
+  file.path_ = path + "/" + name;
   // Between these two calls another run may have taken it for a leftover.
   GZIPFS_TRY(TryLockFile(file.fd(), LockKind::kExclusive));
   return file;
 }
 
 NewFile::NewFile(NewFile&& other) noexcept
-    : fd_(std::move(other.fd_)), path_(std::exchange(other.path_, {})) {}
+    : directory_(std::move(other.directory_)),
+      fd_(std::move(other.fd_)),
+      name_(std::exchange(other.name_, {})),
+      path_(std::move(other.path_)) {}
 
 NewFile::~NewFile() {
   // Best effort: the reason to go was told already.
-  if (!path_.empty()) (void)RealFileOps().UnlinkAt(AT_FDCWD, path_.c_str(), 0);
+  if (!name_.empty()) (void)RealFileOps().UnlinkAt(directory_.get(), name_.c_str(), 0);
 }
 
 Result<void> NewFile::Appear(const std::string& target, bool replaces) {
   FileOps& ops = RealFileOps();
+  const std::string name = target.substr(target.rfind('/') + 1);
+  const int dir_fd = directory_.get();
   const unsigned flags = replaces ? 0 : RENAME_NOREPLACE;
-  Result<void> renamed = ops.RenameAt(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), flags);
+  Result<void> renamed = ops.RenameAt(dir_fd, name_.c_str(), dir_fd, name.c_str(), flags);
   if (!renamed && IsErrno(renamed.error(), EINVAL) && !replaces) {
     // A filesystem without RENAME_NOREPLACE.
-    if (ops.StatAt(AT_FDCWD, target.c_str())) return Fail(EEXIST);
-    renamed = ops.RenameAt(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), 0);
+    if (ops.StatAt(dir_fd, name.c_str())) return Fail(EEXIST);
+    renamed = ops.RenameAt(dir_fd, name_.c_str(), dir_fd, name.c_str(), 0);
   }
-  if (renamed) path_.clear();
+  if (renamed) name_.clear();
   return renamed;
 }
 
@@ -114,21 +130,16 @@ bool IsTemporaryName(std::string_view name) {
 
 Result<bool> RemoveLeftover(const std::string& path) {
   FileOps& ops = RealFileOps();
+  const Result<TreePlace> place = PlaceInTree(path);
+  if (!place) return Fail(place.error());
   const Result<UniqueFd> fd =
-      ops.OpenAt(AT_FDCWD, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+      ops.OpenAt(place->dir_fd(), place->c_name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (!fd) return Fail(fd.error());
   const Result<struct stat> status = ops.Stat(fd->get());
   if (!status) return Fail(status.error());
   if (!S_ISREG(status->st_mode) || !TryLockFile(fd->get(), LockKind::kExclusive)) return false;
-  GZIPFS_TRY(ops.UnlinkAt(AT_FDCWD, path.c_str(), 0));
+  GZIPFS_TRY(ops.UnlinkAt(place->dir_fd(), place->c_name(), 0));
   return true;
-}
-
-Result<void> SyncDirectory(const std::string& path) {
-  const Result<UniqueFd> fd =
-      RealFileOps().OpenAt(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0);
-  if (!fd) return Fail(fd.error());
-  return RealFileOps().SyncAll(fd->get());
 }
 
 }  // namespace gzipfs

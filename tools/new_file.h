@@ -32,6 +32,8 @@ class NewFile {
  public:
   // A new, locked file in `directory`, readable and writable by its owner alone.
   static Result<NewFile> Create(const std::string& directory);
+  // The same in a directory that is found as tools/tree_place.h finds it.
+  static Result<NewFile> CreateInTree(const std::string& directory);
   ~NewFile();
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;
@@ -39,27 +41,28 @@ class NewFile {
   int fd() const { return fd_.get(); }
   const std::string& temporary_path() const { return path_; }
 
-  // Gives it the name `target`, in the same directory; `replaces`: in the place of
-  // another file, else EEXIST when there is one.
+  // Gives it the last part of `target` as its name, in the same directory; `replaces`: in
+  // the place of another file, else EEXIST when there is one.
   Result<void> Appear(const std::string& target, bool replaces);
 
  private:
   NewFile() = default;
+  static Result<NewFile> CreateIn(Result<UniqueFd> directory, const std::string& path);
 
+  UniqueFd directory_;  // O_PATH
   UniqueFd fd_;
-  std::string path_;  // empty once it has its name
+  std::string name_;    // in it; empty once it has another one
+  std::string path_;
 };
 
-// A path in `directory` with a name such as NewFile gives, for a link to be renamed.
-std::string TemporaryPath(const std::string& directory);
+// A name such as NewFile gives, for a link to be renamed.
+std::string TemporaryName();
 
 // True for names that NewFile gives.
 bool IsTemporaryName(std::string_view name);
 
-// Removes `path`, of such a name, if its writer is gone; false when he is not.
+// Removes `path` (absolute, in a tree as tools/tree_place.h has it), of such a name, if its
+// writer is gone; false when he is not.
 Result<bool> RemoveLeftover(const std::string& path);
-
-// fsync(2) of a directory.
-Result<void> SyncDirectory(const std::string& path);
 
 }  // namespace gzipfs

@@ -1,5 +1,5 @@
-// Walked by names: what is asked of a tree is that nobody moves its directories
-// meanwhile. Symlinks are never followed.
+// Each directory is opened from the one it was listed in, and objects are found as
+// tools/tree_place.h says.
 #include "tools/tree.h"
 
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include "fs/store/store.h"
 #include "fs/sys/at.h"
 #include "fs/sys/file_ops.h"
+#include "tools/tree_place.h"
 
 namespace gzipfs {
 namespace {
@@ -21,11 +22,12 @@ struct TreeWalk {
   std::vector<std::string>* temporaries;
   std::vector<TreeEntry> entries;
 
-  void Enter(const std::string& path) {
+  // The directory `name` in the one open as `parent_fd`.
+  void Enter(int parent_fd, const std::string& name, const std::string& path) {
     const std::string full = PathBelow(root, path);
     FileOps& ops = RealFileOps();
     const Result<UniqueFd> fd =
-        ops.OpenAt(AT_FDCWD, full.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+        ops.OpenAt(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (!fd) return complain(full, fd.error());
     Result<std::vector<DirectoryItem>> items = ops.List(fd->get());
     if (!items) return complain(full, items.error());
@@ -45,19 +47,15 @@ struct TreeWalk {
     const bool is_directory = S_ISDIR(status->st_mode);
     if (is_directory && name == kPrivateDirName) return;
     entries.push_back({path, *status});
-    if (is_directory) Enter(path);
+    if (is_directory) Enter(dir_fd, name, path);
   }
 };
 
-Result<UniqueFd> OpenPath(const std::string& path) {
-  return RealFileOps().OpenAt(AT_FDCWD, path.c_str(), O_PATH | O_NOFOLLOW, 0);
-}
-
 Result<void> CopyStatusByPath(const std::string& from, const struct stat& status,
                               const std::string& to) {
-  const Result<UniqueFd> from_fd = OpenPath(from);
+  const Result<UniqueFd> from_fd = OpenInTree(from, O_PATH);
   if (!from_fd) return Fail(from_fd.error());
-  const Result<UniqueFd> to_fd = OpenPath(to);
+  const Result<UniqueFd> to_fd = OpenInTree(to, O_PATH);
   if (!to_fd) return Fail(to_fd.error());
   return CopyObjectStatus(from_fd->get(), status, to_fd->get(), OwnerRule::kIfPermitted);
 }
@@ -67,33 +65,37 @@ Result<void> CopyStatusByPath(const std::string& from, const struct stat& status
 std::vector<TreeEntry> ListTree(const std::string& root, const TreeComplaint& complain,
                                 std::vector<std::string>* temporaries) {
   TreeWalk walk{root, complain, temporaries, {}};
-  const Result<struct stat> status = RealFileOps().StatAt(AT_FDCWD, root.c_str());
+  const Result<TreePlace> place = PlaceInTree(root);
+  const Result<struct stat> status =
+      place ? RealFileOps().StatAt(place->dir_fd(), place->c_name()) : Fail(place.error());
   if (!status) {
     complain(root, status.error());
     return {};
   }
   walk.entries.push_back({"", *status});
-  if (S_ISDIR(status->st_mode)) walk.Enter("");
+  if (S_ISDIR(status->st_mode)) walk.Enter(place->dir_fd(), place->name, "");
   return std::move(walk.entries);
 }
 
 Result<void> MakeLike(const std::string& from, const struct stat& status,
                       const std::string& to) {
+  const Result<TreePlace> place = PlaceInTree(to);
+  if (!place) return Fail(place.error());
   if (S_ISDIR(status.st_mode)) {
-    const Result<void> made = MakeDirectoryAt(AT_FDCWD, to.c_str(), kUnfinishedMode);
+    const Result<void> made = MakeDirectoryAt(place->dir_fd(), place->c_name(), kUnfinishedMode);
     if (made) return {};
-    const Result<struct stat> there = RealFileOps().StatAt(AT_FDCWD, to.c_str());
+    const Result<struct stat> there = RealFileOps().StatAt(place->dir_fd(), place->c_name());
     return there && S_ISDIR(there->st_mode) ? Result<void>() : made;
   }
   if (S_ISLNK(status.st_mode)) {
-    const Result<UniqueFd> fd = OpenPath(from);
+    const Result<UniqueFd> fd = OpenInTree(from, O_PATH);
     if (!fd) return Fail(fd.error());
     const Result<std::string> target = ReadLinkOf(fd->get());
     if (!target) return Fail(target.error());
-    GZIPFS_TRY(MakeSymlinkAt(target->c_str(), AT_FDCWD, to.c_str()));
+    GZIPFS_TRY(MakeSymlinkAt(target->c_str(), place->dir_fd(), place->c_name()));
   } else {
-    GZIPFS_TRY(MakeNodeAt(AT_FDCWD, to.c_str(), (status.st_mode & S_IFMT) | kUnfinishedMode,
-                          status.st_rdev));
+    GZIPFS_TRY(MakeNodeAt(place->dir_fd(), place->c_name(),
+                          (status.st_mode & S_IFMT) | kUnfinishedMode, status.st_rdev));
   }
   return CopyStatusByPath(from, status, to);
 }

@@ -21,8 +21,9 @@ struct TreeEntry {
 // Says of a path, in full, why it cannot be looked at.
 using TreeComplaint = std::function<void(const std::string& path, std::error_code error)>;
 
-// Everything below `root`, and itself, sorted so that a directory comes before
-// what is in it. Mounts of other filesystems are entered as any directory is. The
+// Everything below `root` (absolute, canonical), and itself, sorted so that a directory comes
+// before what is in it. Somebody else may change the tree meanwhile: no symlink is followed.
+// Mounts of other filesystems are entered as any directory is. The
 // private directory of a store is left out, and what NewFile has left or is
 // writing is listed in `temporaries`, if that is given, instead.
 std::vector<TreeEntry> ListTree(const std::string& root, const TreeComplaint& complain,
@@ -30,7 +31,8 @@ std::vector<TreeEntry> ListTree(const std::string& root, const TreeComplaint& co
 
 // Makes `to` as `from` is, without its content: a directory (of mode 0700, to be
 // completed by CompleteDirectory when everything is in it), symlink, fifo, socket
-// or device. REQUIRES: no regular file. A directory that is there already is taken.
+// or device. Both paths as tools/tree_place.h has them. REQUIRES: no regular file. A
+// directory that is there already is taken.
 Result<void> MakeLike(const std::string& from, const struct stat& status, const std::string& to);
 
 // Owner, mode, attributes and times of a directory that MakeLike made.

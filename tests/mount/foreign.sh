@@ -147,4 +147,20 @@ for name in cut bad; do
   "$GZIPFS" check "$store/$name.gz" >out 2>/dev/null && fail "check of $name"
   grep -q "$name.gz: .*offset" out || fail "check of $name: $(cat out)"
 done
+
+# A member whose CRC32 alone is wrong: nobody knows which of its bytes are, so all are EIO.
+first_bytes=$(stat -c %s "$store/fast.gz")
+cat "$store/fast.gz" "$store/fast.gz" >"$store/crc.gz"
+printf '\0\0\0\0' | dd of="$store/crc.gz" bs=1 seek=$((2 * first_bytes - 8)) conv=notrunc status=none
+text_bytes=$(stat -c %s text)
+same "size" $((2 * text_bytes)) "$(stat -c %s "$plain/crc")"
+page_end=$((text_bytes / 4096 * 4096))  # the kernel reads whole pages
+head -c "$page_end" "$plain/crc" | cmp -n "$page_end" - text || fail "before the wrong CRC32"
+for at in 0 $((text_bytes / 2)) $((text_bytes - 1)); do
+  dd if="$plain/crc" bs=1 count=1 skip=$((text_bytes + at)) >got 2>errors && fail "byte $at is read"
+  grep -q "Input/output error" errors || fail "a wrong CRC32: $(cat errors)"
+done
+"$GZIPFS" check "$store/crc.gz" >out 2>/dev/null && fail "check of a wrong CRC32"
+grep -q "crc.gz: plain bytes $text_bytes to .*, member at file offset $first_bytes: CRC32" out ||
+  fail "check of a wrong CRC32: $(cat out)"
 unmount_store

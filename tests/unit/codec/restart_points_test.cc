@@ -20,7 +20,8 @@ Buffer MakeStream(std::span<const std::byte> plain, int level, int strategy, int
                   size_t flush_bytes) {
   Buffer member = test::MakeHeader({.name = "name"});
   const size_t header_bytes = member.size();
-  member.resize(header_bytes + plain.size() + plain.size() / 8 + 64 * kKiB);
+  member.resize(header_bytes + plain.size() + plain.size() / 8 +
+                plain.size() / flush_bytes * 12 + 64 * kKiB);
   z_stream stream{};
   EXPECT_EQ(deflateInit2(&stream, level, Z_DEFLATED, -MAX_WBITS, 8, strategy), Z_OK);
   stream.next_out = reinterpret_cast<Bytef*>(member.data() + header_bytes);
@@ -161,6 +162,19 @@ TEST(RestartPointsOf, ARunOfOneByteAreNotTooFarApart) {
               kMaxRestartSpacing + 8 * kMiB);
   }
 #endif
+}
+
+// What refers to a window lies far behind it, because nearly all between is block ends.
+TEST(RestartPointsOf, TinyBlocksThatReferFarBackAreRight) {
+  const Buffer block = test::Noise(30'000, 5);
+  Buffer plain;
+  while (plain.size() < 2 * kMiB) test::Append(&plain, block);
+  const Buffer file = MakeStream(plain, 1, Z_FIXED, Z_SYNC_FLUSH, 4);
+  ASSERT_GT(file.size(), 2 * plain.size());
+  const RestartsRef restarts = Record(SpanSource(file));
+  ASSERT_TRUE(restarts);
+  EXPECT_FALSE(restarts->points.empty());
+  ExpectRightBytes(file, plain, *restarts);
 }
 
 TEST(RestartPointsOf, ASmallMemberAreNone) {
