@@ -201,6 +201,55 @@ TEST(RestartPointsOf, ATruncatedMemberLeadUpToItsEnd) {
   ExpectRightBytes(file, std::span(plain).first(restarts->plain_bytes), *restarts);
 }
 
+// All that zlib makes of a raw deflate stream, up to where it is broken.
+Buffer DecodeSome(std::span<const std::byte> deflate, size_t max_bytes) {
+  Buffer plain(max_bytes);
+  size_t produced = 0;
+  const auto zlib = backend::MakeZlibStreamDecompressor();
+  // Little at once: a call that fails does not say what it has made.
+  while (!deflate.empty() && produced < plain.size()) {
+    const auto out = std::span(plain).subspan(produced, std::min<size_t>(64, max_bytes - produced));
+    const auto step = zlib->Inflate(deflate, out);
+    if (!step) break;
+    produced += step->produced;
+    deflate = deflate.subspan(step->consumed);
+    if (step->at_end) break;
+  }
+  plain.resize(produced);
+  return plain;
+}
+
+// Whatever a stream has become in its middle, points before that lead to what it still is.
+TEST(RestartPointsOf, ADamagedMemberAreRight) {
+  const Buffer plain = Mixed(4 * kMiB);
+  const Buffer whole = test::MakeForeign(plain);
+  std::mt19937 random(12);
+  for (int round = 0; round < test::Rounds(12); ++round) {
+    Buffer file = whole;
+    const size_t from = file.size() / 4 + random() % (file.size() / 2);
+    const size_t byte_count = 1 + random() % 300;
+    for (size_t i = 0; i < byte_count; ++i) file[from + i] = static_cast<std::byte>(random());
+    const SpanSource source(file);
+    const RestartsRef restarts = Record(source);
+    ASSERT_TRUE(restarts) << round;
+    const auto deflate = std::span(file).subspan(restarts->deflate_offset);
+    Buffer decoded = DecodeSome(deflate, restarts->plain_bytes);
+    ASSERT_GE(decoded.size() + 64, restarts->plain_bytes) << round;
+    const auto right = [&](const RestartPoint& point) {
+      const auto stream = RestartStream::Begin(source, *restarts, &point, file.size());
+      Buffer got(std::min<uint64_t>(decoded.size() - point.plain_offset, 100'000));
+      return stream && (*stream)->Read(got) &&
+             std::equal(got.begin(), got.end(),
+                        decoded.begin() + static_cast<long>(point.plain_offset));
+    };
+    for (const RestartPoint& point : restarts->points) {
+      // Within a window of the damage nobody can tell what is used.
+      if (point.plain_offset + 100'000 > decoded.size()) continue;
+      ASSERT_TRUE(right(point)) << round << ": " << point.plain_offset;
+    }
+  }
+}
+
 // What an index says may be anything: beginning there is safe and ends in an
 // error, or in bytes whose CRC32 is another one.
 TEST(RestartPointsOf, AnIndexThatLiesAreRefused) {
