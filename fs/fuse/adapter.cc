@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
+#include <new>
 #include <utility>
-#include <vector>
 
 #include "codec/base/units.h"
 #include "fs/sys/device_io.h"
@@ -81,17 +82,21 @@ bool FuseAdapter::Collect(NodeId node, uint64_t begin) {
   return true;
 }
 
-bool FuseAdapter::FillsCache(uint64_t byte_count) const {
-  return gathers_ && waits_for_pages_ && byte_count >= kMinFilledBytes &&
-         byte_count <= MachineMemoryBytes() / kFilledPartOfMemory;
+bool FuseAdapter::FillsCache(uint64_t begin, uint64_t end) const {
+  return gathers_ && waits_for_pages_ && begin < end && end - begin >= kMinFilledBytes &&
+         end - begin <= MachineMemoryBytes() / kFilledPartOfMemory;
 }
 
-void FuseAdapter::FillWithZeros(NodeId node, uint64_t begin, uint64_t end) {
-  std::vector<std::byte> zeros(kMaxTransferBytes);
+void FuseAdapter::FillWithZeros(NodeId node, const FileHandle& handle, uint64_t begin,
+                                uint64_t end) {
+  // The request was done: without memory for this it must not fail.
+  const std::unique_ptr<std::byte[]> zeros(new (std::nothrow) std::byte[kMaxTransferBytes]());
+  if (!zeros) return;
   const auto page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  for (uint64_t at = RoundUp(begin, page_bytes); at < end; at += zeros.size()) {
-    fuse_bufvec buffer = FUSE_BUFVEC_INIT(std::min<uint64_t>(zeros.size(), end - at));
-    buffer.buf[0].mem = zeros.data();
+  for (uint64_t at = RoundUp(begin, page_bytes); at < end; at += kMaxTransferBytes) {
+    if (!vfs_.EndIfUnmapped(handle)) return;
+    fuse_bufvec buffer = FUSE_BUFVEC_INIT(std::min<uint64_t>(kMaxTransferBytes, end - at));
+    buffer.buf[0].mem = zeros.get();
     // What fails, if the kernel has no memory, it asks for later.
     if (::fuse_lowlevel_notify_store(session_, node, static_cast<off_t>(at), &buffer,
                                      fuse_buf_copy_flags{}) != 0) {

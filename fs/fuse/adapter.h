@@ -52,14 +52,16 @@ class FuseAdapter {
   // that the Vfs knows all that was written there before. False where the kernel does not
   // wait for what it is handing over already (before FUSE 7.44, Linux 6.16).
   bool Collect(NodeId node, uint64_t begin = 0);
-  // Whether FillWithZeros may be used, and is worth it, for what fallocate(2) adds to a file.
-  bool FillsCache(uint64_t byte_count) const;
+  // Whether FillWithZeros may be used, and is worth it, for a file that ends at `begin` and
+  // that fallocate(2) extends to `end`.
+  bool FillsCache(uint64_t begin, uint64_t end) const;
   // Puts zeros into the kernel's cache for [begin, end) of a file, whole pages of it, so that
   // it need not ask for each page that a program writes a part of: one at a time, with the
   // inode locked. REQUIRES: that is behind the file's end; the request that moves the end
   // there was done, but has no reply yet, which keeps all but mapped memory from writing
-  // there; and no other open file could have mapped it.
-  void FillWithZeros(NodeId node, uint64_t begin, uint64_t end);
+  // there; EndIfUnmapped said that there is none; and the file is_filling(), so that there
+  // will be none. Ends early when somebody opens it.
+  void FillWithZeros(NodeId node, const FileHandle& handle, uint64_t begin, uint64_t end);
   // For `gzipfs sync`; and for requests that need Collect for a file.
   RequestWorker& settle_worker() { return settle_worker_; }
   RequestWorker& collect_worker() { return collect_worker_; }

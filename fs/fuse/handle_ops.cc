@@ -39,6 +39,26 @@ void PutHandle(const Opened& opened, fuse_file_info* info) {
   info->keep_cache = opened.keeps_pages ? 1 : 0;
 }
 
+// While the kernel's cache of a file is filled; see ReplyOpened.
+class FillingScope {
+ public:
+  explicit FillingScope(OpenFile& file) : file_(file) { file_.SetFilling(true); }
+  ~FillingScope() { file_.SetFilling(false); }
+  FillingScope(const FillingScope&) = delete;
+  FillingScope& operator=(const FillingScope&) = delete;
+
+ private:
+  OpenFile& file_;
+};
+
+// Calls `reply`, which tells the kernel of an open file: at once, or behind the filling of
+// its cache, which a new writer ends. Either the filling has seen him, or he sees it.
+template <typename Reply>
+void ReplyOpened(fuse_req_t request, const FileHandle& handle, Reply reply) {
+  if (!handle.file->is_filling()) return reply();
+  AdapterOf(request).collect_worker().Add(request, reply);
+}
+
 }  // namespace
 
 void OpenOp(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
@@ -46,7 +66,9 @@ void OpenOp(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
     const auto opened = vfs.Open(CallerOf(request), node, info->flags);
     if (!opened) return ReplyError(request, opened.error());
     PutHandle(*opened, info);
-    if (WasDropped(fuse_reply_open(request, info))) vfs.Release(opened->handle);
+    ReplyOpened(request, *opened->handle, [request, handle = opened->handle, file = *info] {
+      if (WasDropped(fuse_reply_open(request, &file))) VfsOf(request).Release(handle);
+    });
   });
 }
 
@@ -110,15 +132,17 @@ void AllocateOp(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off
   FileHandle* const handle = FileOf(info);
   Serve(request, [&](Vfs& vfs) {
     FuseAdapter& adapter = AdapterOf(request);
-    if (mode != 0 || !adapter.FillsCache(count)) {
+    const auto old_end = vfs.EndIfUnmapped(*handle);
+    if (mode != 0 || !old_end || !adapter.FillsCache(*old_end, begin + count)) {
       return ReplyDone(request, vfs.Allocate(CallerOf(request), *handle, mode, begin, count));
     }
     adapter.collect_worker().Add(request, [request, node, begin, count, handle, &adapter] {
       Serve(request, [&](Vfs& same) {
-        std::optional<uint64_t> end = same.EndForOnlyWriter(*handle);
-        if (end && adapter.Collect(node, *end)) end = same.EndForOnlyWriter(*handle);
+        const FillingScope filling(*handle->file);
+        std::optional<uint64_t> end = same.EndIfUnmapped(*handle);
+        if (end && adapter.Collect(node, *end)) end = same.EndIfUnmapped(*handle);
         const Result<void> done = same.Allocate(CallerOf(request), *handle, 0, begin, count);
-        if (done && end) adapter.FillWithZeros(node, *end, begin + count);
+        if (done && end) adapter.FillWithZeros(node, *handle, *end, begin + count);
         ReplyDone(request, done);
       });
     });

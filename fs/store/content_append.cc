@@ -188,6 +188,7 @@ Result<void> ContentImpl::AppendRun(BaseFile& base, std::span<const BlockPtr> ru
 // Completes, compresses and appends `block`, which MarkForAppend has taken out
 // of the writers' hands.
 Result<void> ContentImpl::AppendBlock(const BlockPtr& block, bool with_tail) {
+  std::vector<BlockPtr> run{block};  // now: once it is appended memory must not run out
   Result<void> done = Complete(block, block->encode_begin, block->encode_end);
   std::shared_ptr<const EncodedBlock> encoded;
   if (done) {
@@ -215,7 +216,7 @@ Result<void> ContentImpl::AppendBlock(const BlockPtr& block, bool with_tail) {
   }
   const EncodedBlock* const one = encoded.get();
   done = base->Append(std::span(&one, 1), with_tail);
-  FinishRun({block}, done);
+  FinishRun(std::move(run), done);
   return done;
 }
 

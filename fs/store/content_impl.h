@@ -155,6 +155,7 @@ class ContentImpl final : public Content,
   // content_pack.cc
   std::shared_ptr<const EncodedBlock> FindSeen(std::span<const std::byte> plain);
   bool Packs(int level) const;
+  bool TakesPacked(uint64_t plain_offset) const REQUIRES(mutex_);
   PackedBlocks PackWholeBlocks(uint64_t plain_offset, std::span<const std::byte> bytes,
                                int level);
   bool TakePacked(uint64_t block_index, PackedBlocks& packed, uint64_t& reserved_bytes)

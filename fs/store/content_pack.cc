@@ -22,6 +22,13 @@ bool ContentImpl::Packs(int level) const {
   return !store_.is_level_auto() && store_.pool().HasBacklog();
 }
 
+// Whether packed blocks from `plain_offset` on can become part of the file: else they would
+// be compressed for nothing, and once more by a worker.
+bool ContentImpl::TakesPacked(uint64_t plain_offset) const {
+  return mode_ == Mode::kAppend && plain_offset >= base_plain_ && base_->is_conforming() &&
+         !has_redo_;
+}
+
 // Compresses every block that lies wholly in [plain_offset, plain_offset + bytes.size()),
 // if that is to be done here.
 ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
@@ -29,9 +36,14 @@ ContentImpl::PackedBlocks ContentImpl::PackWholeBlocks(uint64_t plain_offset,
                                                        int level) {
   PackedBlocks packed;
   if (!Packs(level)) return packed;
-  const DirtyBudget::Progress progress(store_.budget());
+  const uint64_t begin = RoundUp(plain_offset, block_bytes_);
   const uint64_t end = RoundDown(plain_offset + bytes.size(), block_bytes_);
-  for (uint64_t at = RoundUp(plain_offset, block_bytes_); at < end; at += block_bytes_) {
+  {
+    MutexLock lock(mutex_);
+    if (!TakesPacked(begin)) return packed;
+  }
+  const DirtyBudget::Progress progress(store_.budget());
+  for (uint64_t at = begin; at < end; at += block_bytes_) {
     const auto plain = bytes.subspan(at - plain_offset, block_bytes_);
     std::shared_ptr<const EncodedBlock> members = FindSeen(plain);
     if (!members) {
@@ -48,9 +60,7 @@ bool ContentImpl::TakePacked(uint64_t block_index, PackedBlocks& packed,
                              uint64_t& reserved_bytes) {
   const auto found = packed.find(block_index);
   if (found == packed.end()) return false;
-  const bool is_free = mode_ == Mode::kAppend && BlockStart(block_index) >= base_plain_ &&
-                       base_->is_conforming() && !has_redo_ && !blocks_.contains(block_index);
-  if (!is_free) return false;
+  if (!TakesPacked(BlockStart(block_index)) || blocks_.contains(block_index)) return false;
   auto block = std::make_shared<DirtyBlock>(block_index, block_bytes_, std::move(found->second),
                                             store_.budget());
   // What it does not need of the whole block that was reserved for it goes back.

@@ -17,6 +17,7 @@ namespace gzipfs {
 struct FileHandle {
   OpenFileRef file;
   bool may_write;
+  bool may_be_mapped;  // mmap(2) wants one that may read
   bool appends;       // O_APPEND, and the kernel leaves it to us where the end is
   bool writes_synced;  // O_SYNC or O_DSYNC
   std::atomic<bool> has_flushed{false};  // there was a close(2) of it: the last, as a rule

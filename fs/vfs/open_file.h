@@ -54,6 +54,10 @@ class OpenFile {
   void AddUnflushedWriter() { unflushed_writer_count_.fetch_add(1); }
   void RemoveUnflushedWriter() { unflushed_writer_count_.fetch_sub(1); }
   bool has_unflushed_writers() const { return unflushed_writer_count_.load() > 0; }
+  // While the kernel's cache is filled behind the file's end: no other open(2) of it is
+  // answered meanwhile, since who has opened it may map it.
+  void SetFilling(bool is_filling) { is_filling_.store(is_filling); }
+  bool is_filling() const { return is_filling_.load(); }
 
   // Opened although the kernel may have the size of a moment ago.
   std::atomic<bool> has_doubtful_size{false};
@@ -90,6 +94,7 @@ class OpenFile {
   std::atomic<unsigned> settle_failures_{0};
   std::atomic<unsigned> writer_count_{0};
   std::atomic<unsigned> unflushed_writer_count_{0};
+  std::atomic<bool> is_filling_{false};
   std::atomic<int64_t> change_time_ns_{0};
   std::atomic<uint32_t> xattr_change_count_{1};
   std::atomic<uint32_t> lacking_as_of_{0};

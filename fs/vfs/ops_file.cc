@@ -46,6 +46,7 @@ Opened Vfs::MakeHandle(OpenedFile opened, int flags) {
   std::unique_ptr<FileHandle> handle(
       new FileHandle{.file = std::move(opened.file),
                      .may_write = WantsWrite(flags),
+                     .may_be_mapped = (flags & O_ACCMODE) != O_WRONLY,
                      .appends = (flags & O_APPEND) != 0 && !writeback_,
                      .writes_synced = (flags & (O_SYNC | O_DSYNC)) != 0});
   if (handle->may_write) {
@@ -165,9 +166,9 @@ Result<void> Vfs::Allocate(const Caller& caller, FileHandle& handle, int mode,
   return handle.writes_synced ? Sync(handle, true) : Result<void>();
 }
 
-std::optional<uint64_t> Vfs::EndForOnlyWriter(const FileHandle& handle) const {
+std::optional<uint64_t> Vfs::EndIfUnmapped(const FileHandle& handle) const {
   const auto content = handle.file->content();
-  if (!content || !handle.file->has_one_writer()) return std::nullopt;
+  if (!content || handle.may_be_mapped || !handle.file->has_one_writer()) return std::nullopt;
   return content->plain_bytes();
 }
 

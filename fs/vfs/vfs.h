@@ -145,9 +145,9 @@ class Vfs {
   // lseek(2) with SEEK_DATA or SEEK_HOLE, by what has been written to the Vfs. While
   // MayHaveUnwritten, the kernel may have more.
   Result<uint64_t> Seek(FileHandle& handle, uint64_t plain_offset, int whence);
-  // Where the file of `handle`, which may write, ends. Nothing for a raw file, and when
-  // others may write it, too.
-  std::optional<uint64_t> EndForOnlyWriter(const FileHandle& handle) const;
+  // Where the file of `handle`, which may write, ends. Nothing for a raw file, and when it
+  // may be written through mapped memory: by way of this handle or another one.
+  std::optional<uint64_t> EndIfUnmapped(const FileHandle& handle) const;
   // Whether somebody has the file of `handle` open for writing: who closes a file has
   // the kernel hand over everything first.
   bool MayHaveUnwritten(const FileHandle& handle) const { return handle.file->has_writers(); }

@@ -61,6 +61,9 @@ class Pair:
                 with open(path, "wb") as file:
                     file.write(data)
         self.fds = [os.open(path, flags) for path in self.paths]
+        self.readers = self.fds
+        if flags & os.O_ACCMODE == os.O_WRONLY:
+            self.readers = [os.open(path, os.O_RDONLY) for path in self.paths]
 
     def both(self, what, action):
         answers = [answer(lambda fd=fd: action(fd)) for fd in self.fds]
@@ -77,7 +80,8 @@ class Pair:
 
     def compare(self, what):
         self.both("size after " + what, lambda fd: os.fstat(fd).st_size)
-        self.both("contents after " + what, lambda fd: os.pread(fd, 1 << 30, 0))
+        contents = [os.pread(fd, 1 << 30, 0) for fd in self.readers]
+        check(contents[0] == contents[1], self.paths[0], "contents after", what)
 
     def seek_all(self, what):
         """What the mount calls a hole is zeros, and everything it says fits together."""
@@ -105,7 +109,7 @@ class Pair:
         return holes
 
     def close(self):
-        for fd in self.fds:
+        for fd in {*self.fds, *self.readers}:
             os.close(fd)
 
 
@@ -272,7 +276,7 @@ def resident_pages(fd, begin, end):
 
 def preallocating_with_dirty_pages():
     """What was written stays, wherever the kernel has it; of what is added it has the zeros."""
-    pair = Pair("preallocated")
+    pair = Pair("preallocated", flags=os.O_WRONLY)
     noise = random.Random(5).randbytes(3 * MIB + 77)
     pair.both("write", lambda fd: os.pwrite(fd, noise, 0))
     pair.both("write behind", lambda fd: os.pwrite(fd, noise[:5000], 5 * MIB + 11))
@@ -283,25 +287,66 @@ def preallocating_with_dirty_pages():
     # Since Linux 6.16 the kernel can be asked for all that it has gathered.
     release = tuple(int(part) for part in os.uname().release.split(".")[:2])
     is_filled = CACHING == "writeback" and release >= (6, 16)
-    have = resident_pages(pair.fds[0], 20 * MIB + BLOCK, 32 * MIB)
+    have = resident_pages(pair.readers[0], 20 * MIB + BLOCK, 32 * MIB)
     check((have > 2000) == is_filled, "pages ahead of the writer:", have)
     for at in range(6 * MIB + 300, 32 * MIB, 999 * 1024):
         pair.both("small write", lambda fd, at=at: os.pwrite(fd, noise[at % 1000:][:1024], at))
     pair.compare("small writes")
     others = [os.open(path, os.O_RDWR) for path in pair.paths]
     pair.allocate(0, 32 * MIB, 8 * MIB)
-    have = resident_pages(pair.fds[0], 32 * MIB, 40 * MIB)
+    have = resident_pages(pair.readers[0], 32 * MIB, 40 * MIB)
     check(have == 0, "pages that another writer might have mapped:", have)
     for other in others:
         os.close(other)
     pair.compare("preallocating beside another writer")
+    begin = time.monotonic()
+    pair.allocate(0, 1 << 40, MIB)  # little, but what it adds is more than the memory
+    check(time.monotonic() - begin < 10, "preallocating far behind the end")
+    pair.both("ftruncate", lambda fd: os.ftruncate(fd, 40 * MIB))
     pair.both("fsync", os.fsync)
     pair.close()
+    mapped = Pair("preallocated and mapped")
+    mapped.allocate(0, 0, 8 * MIB)
+    have = resident_pages(mapped.fds[0], 0, 8 * MIB)
+    check(have == 0, "pages that the writer might have mapped:", have)
+    mapped.close()
+
+
+def write_where_it_grew(path, size):
+    """A byte of each page, through mapped memory, as soon as fstat shows the page."""
+    while os.stat(path).st_size == 0:
+        pass
+    fd = os.open(path, os.O_RDWR)
+    begin = 0
+    while begin < size:
+        end = os.fstat(fd).st_size
+        if end > begin:
+            memory = mmap.mmap(fd, end)
+            memory[begin:end:PAGE] = b"B" * ((end - begin) // PAGE)
+            begin = end
+    lost = sum(byte != 66 for byte in memory[::PAGE])
+    os._exit(1 if lost else 0)
+
+
+def mapping_what_is_being_preallocated():
+    """Who sees the new size, by whatever way, may write there at once."""
+    size = 64 * MIB
+    for turn in range(5):
+        path = os.path.join(MOUNT, "grown")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        child = os.fork()
+        if child == 0:
+            write_where_it_grew(path, size)
+        time.sleep(0.01)
+        fallocate(fd, 0, 0, size)
+        check(os.waitpid(child, 0)[1] == 0, "mapped bytes are lost, turn", turn)
+        os.close(fd)
+        os.unlink(path)
 
 
 def main():
     for case in (errors, times, seeking_with_dirty_pages, preallocating_with_dirty_pages,
-                 copying_members):
+                 mapping_what_is_being_preallocated, copying_members):
         case()
     random_calls(float(os.environ.get("GZIPFS_SPACE_SECONDS", "3")))
 
