@@ -38,11 +38,13 @@ ino_t RealInoOf(int fd) {
   return ::fstat(fd, &attributes) == 0 ? attributes.st_ino : 0;
 }
 
-// The real numbers of what this process has open.
+// The real numbers of what this process has open. By name: a descriptor may be closed by
+// another thread meanwhile, by whoever lets go of a file last.
 std::set<ino_t> OpenInos() {
   std::set<ino_t> inos;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    inos.insert(RealInoOf(std::stoi(entry.path().filename().string())));
+    struct stat attributes{};
+    if (::stat(entry.path().c_str(), &attributes) == 0) inos.insert(attributes.st_ino);
   }
   return inos;
 }
