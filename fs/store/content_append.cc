@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <new>
 
 #include "fs/store/content_impl.h"
 
@@ -96,12 +97,13 @@ std::vector<BlockPtr> ContentImpl::TakeReadyRun(uint64_t wanted_end) {
     const BlockPtr& block = next->second;
     if (block->is_frozen || !IsReadyAt(*block, plain_end)) break;
     if (plain_end >= wanted_end && MayGrow(*block)) break;
-    block->state = DirtyBlock::State::kAppending;
     run_bytes += block->MemberBytes();
     plain_end = BlockStart(block->index) + block->encode_end;
     run.push_back(block);
     if (plain_end % block_bytes_ != 0) break;
   }
+  // Only now, when memory cannot run out any more.
+  for (const BlockPtr& block : run) block->state = DirtyBlock::State::kAppending;
   appending_ = !run.empty();
   return run;
 }
@@ -164,7 +166,12 @@ void ContentImpl::AppendReady(uint64_t wanted_end) {
       base = base_;
     }
     if (run.empty()) return;
-    const Result<void> written = AppendRun(*base, run);
+    Result<void> written = Fail(ENOMEM);
+    try {
+      written = AppendRun(*base, run);
+    } catch (const std::bad_alloc&) {
+      // Others wait for the run to end.
+    }
     FinishRun(std::move(run), written);
   }
 }
@@ -222,6 +229,7 @@ Result<void> ContentImpl::AppendBlock(const BlockPtr& block, bool with_tail) {
 
 // Appends zeros for [begin, end): whole blocks of them by copying one member.
 Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
+  const std::vector<std::byte> zeros(block_bytes_);
   std::shared_ptr<BaseFile> base;
   {
     MutexLock lock(mutex_);
@@ -229,7 +237,6 @@ Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
     appending_ = true;
     base = base_;
   }
-  const std::vector<std::byte> zeros(block_bytes_);
   const auto append = [&](uint64_t plain_bytes, uint64_t count) -> Result<void> {
     if (plain_bytes == 0 || count == 0) return {};
     return base->AppendRepeated(
@@ -237,9 +244,14 @@ Result<void> ContentImpl::AppendHole(uint64_t begin, uint64_t end) {
   };
   const uint64_t first_end = std::min(RoundUp(begin, block_bytes_), end);
   const uint64_t last_begin = std::max(RoundDown(end, block_bytes_), first_end);
-  Result<void> done = append(first_end - begin, 1);
-  if (done) done = append(block_bytes_, (last_begin - first_end) / block_bytes_);
-  if (done) done = append(end - last_begin, 1);
+  Result<void> done = Fail(ENOMEM);
+  try {
+    done = append(first_end - begin, 1);
+    if (done) done = append(block_bytes_, (last_begin - first_end) / block_bytes_);
+    if (done) done = append(end - last_begin, 1);
+  } catch (const std::bad_alloc&) {
+    done = Fail(ENOMEM);
+  }
   FinishRun({}, done);
   return done;
 }
