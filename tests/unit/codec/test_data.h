@@ -128,12 +128,17 @@ inline Buffer MakeForeign(std::span<const std::byte> plain, const ForeignOptions
   return member;
 }
 
-// What zlib's own gzip reader makes of a file: nullopt when it refuses it.
-inline std::optional<Buffer> GunzipAll(std::span<const std::byte> file) {
+// What zlib's own gzip reader makes of a file, up to the member that it refuses.
+struct Gunzipped {
   Buffer plain;
+  bool is_all;
+};
+inline Gunzipped GunzipFront(std::span<const std::byte> file) {
+  Buffer plain;
+  size_t whole_bytes = 0;  // of members that ended
   Buffer piece(64 * 1024);
   z_stream stream{};
-  if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK) return std::nullopt;
+  if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK) return {{}, false};
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(file.data()));
   stream.avail_in = static_cast<uInt>(file.size());
   int status = Z_STREAM_END;
@@ -143,9 +148,17 @@ inline std::optional<Buffer> GunzipAll(std::span<const std::byte> file) {
     stream.avail_out = static_cast<uInt>(piece.size());
     status = inflate(&stream, Z_NO_FLUSH);
     Append(&plain, std::span(piece).first(piece.size() - stream.avail_out));
+    if (status == Z_STREAM_END) whole_bytes = plain.size();
   }
   inflateEnd(&stream);
-  return status == Z_STREAM_END ? std::optional(plain) : std::nullopt;
+  plain.resize(whole_bytes);
+  return {std::move(plain), status == Z_STREAM_END};
+}
+
+// What zlib makes of all of `file`; nullopt if it refuses any of it.
+inline std::optional<Buffer> GunzipAll(std::span<const std::byte> file) {
+  Gunzipped all = GunzipFront(file);
+  return all.is_all ? std::optional(std::move(all.plain)) : std::nullopt;
 }
 
 // Counts the reads that reach it; can be told to fail.
